@@ -1,0 +1,87 @@
+"""The reverse chain as one file that names the model and the samples it belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pointillist import __version__, shapes
+from pointillist.artifacts.checkpoint import Checkpoint
+from pointillist.datasets import Tensors
+from pointillist.diffusion.samplers import Chain
+from pointillist.errors import PointillistError
+from pointillist.parameters import Sampling
+
+
+def pack(
+    chain: Chain, denoiser: Tensors, samples: pd.DataFrame, sampling: Sampling, seed: int
+) -> Tensors:
+    """Turn a chain into the tensors and metadata of one file that names model and samples."""
+    return Tensors(
+        tensors={"x": chain.x.contiguous(), "alpha": chain.alpha, "sigma": chain.sigma},
+        metadata={
+            "kind": "reverse_chain",
+            "shape": denoiser.metadata["shape"],
+            "model_digest": denoiser.metadata["digest"],
+            "model_version": denoiser.metadata.get("version"),
+            "samples_digest": shapes.digest(samples.to_numpy()),
+            "sampling": sampling.model_dump(mode="json"),
+            "seed": seed,
+            "package_version": __version__,
+        },
+    )
+
+
+def require_same_model(chain: Tensors, denoiser: Tensors, samples: pd.DataFrame) -> None:
+    """Refuse to measure or draw samples beside a model that did not make them.
+
+    Raises
+    ------
+    PointillistError
+        With the way to bring the two together.
+    """
+    shape = denoiser.metadata["shape"]
+    again = f"kedro run --pipelines sample --params shape={shape}"
+    if chain.metadata["model_digest"] != denoiser.metadata["digest"]:
+        raise PointillistError(
+            f"The samples of {shape!r} were drawn by another model than the one loaded. Draw new "
+            f"ones: {again}\nOr load theirs: --load-versions "
+            f"denoiser:{chain.metadata['model_version']}"
+        )
+    if chain.metadata["samples_digest"] != shapes.digest(samples.to_numpy()):
+        raise PointillistError(
+            f"The samples and the reverse chain of {shape!r} come from different runs. Load one "
+            f"version of both with --load-versions, or draw new ones: {again}"
+        )
+
+
+def view(chain: Tensors, model: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
+    """Return the chain as one looks at it, and its noise ratios sigma / alpha.
+
+    States (frames, n, 2) are divided by sqrt(alpha^2 + sigma^2), which keeps the cloud at about the
+    size of the shape at every noise level, and taken to original coordinates.
+    """
+    alpha, sigma = chain.tensors["alpha"], chain.tensors["sigma"]
+    return _seen(chain.tensors["x"], alpha, sigma, model), (sigma / alpha).numpy()
+
+
+def forward_view(
+    chain: Tensors, model: Checkpoint, frames: np.ndarray, generator: torch.Generator
+) -> np.ndarray:
+    """Return fresh points of the truth, noised to the levels of the chain's `frames`, in the same view.
+
+    One draw of points and one of noise serve all levels, (len(frames), n, 2) in original coordinates.
+    """
+    alpha, sigma = chain.tensors["alpha"][frames], chain.tensors["sigma"][frames]
+    x0, _ = model.density.sample(chain.tensors["x"].shape[1], generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    x = alpha[:, None, None] * x0 + sigma[:, None, None] * eps
+    return _seen(x, alpha, sigma, model)
+
+
+def _seen(
+    x: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, model: Checkpoint
+) -> np.ndarray:
+    scale = (alpha**2 + sigma**2).rsqrt()[:, None, None]
+    return model.original(x * scale).astype(np.float32)

@@ -1,0 +1,131 @@
+"""A trained denoiser and everything that belongs to it, as one file.
+
+Weights, configuration, normaliser and anchors stay together, so that a new model is never measured
+with an old shape, nor drawn in another's coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pointillist import __version__, shapes
+from pointillist.datasets import Tensors
+from pointillist.diffusion.denoiser import Denoiser
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.schedules import make_path
+from pointillist.errors import PointillistError
+from pointillist.parameters import Data, Network, Schedule, Training
+
+_WEIGHTS = "denoiser."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What training leaves behind."""
+
+    denoiser: Denoiser
+    density: GaussianMixture
+    """The truth in model coordinates, float64, on the CPU."""
+    normalizer: shapes.Normalizer
+    shape: str
+    parameters: dict[str, Any]
+    """The groups data, schedule, network and training, and the seed, as they were at training."""
+
+    def to(self, device: torch.device) -> Checkpoint:
+        """Move the network (not the truth, which stays exact on the CPU) to `device`."""
+        self.denoiser.to(device)
+        return self
+
+    def original(self, points: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Take points (..., 2) from model coordinates to original ones."""
+        return self.normalizer.invert(np.asarray(points, dtype=np.float64))
+
+    def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""
+        anchors = self.original(self.density.anchors)
+        return torch.from_numpy(shapes.Normalizer.fit(anchors).apply(np.asarray(points)))
+
+
+def make_density(points: np.ndarray, normalizer: shapes.Normalizer, data: Data) -> GaussianMixture:
+    """Return the truth of `points` (N, 2, original coordinates) in model coordinates, float64."""
+    return GaussianMixture(torch.from_numpy(normalizer.apply(points)), data.bandwidth)
+
+
+def pack(checkpoint: Checkpoint) -> Tensors:
+    """Turn a checkpoint into the tensors and metadata of one safetensors file."""
+    anchors = checkpoint.density.anchors
+    weights = checkpoint.denoiser.state_dict()
+    return Tensors(
+        tensors={
+            "anchors": anchors.contiguous(),
+            **{_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in _untied(weights)},
+        },
+        metadata={
+            "kind": "denoiser",
+            "shape": checkpoint.shape,
+            "shape_digest": shapes.digest(checkpoint.original(anchors)),
+            "normalizer": checkpoint.normalizer.to_dict(),
+            "parameters": checkpoint.parameters,
+            "package_version": __version__,
+        },
+    )
+
+
+def unpack(file: Tensors) -> Checkpoint:
+    """Rebuild the checkpoint from the tensors and metadata of its file.
+
+    Raises
+    ------
+    PointillistError
+        If the file is not a denoiser of this package, or its weights don't fit its configuration.
+    """
+    if file.metadata.get("kind") != "denoiser":
+        raise PointillistError(
+            f"This file is not a trained denoiser but {file.metadata.get('kind')!r}. Point the "
+            "catalog entry 'denoiser' at one that the train pipeline wrote."
+        )
+    try:
+        parameters = file.metadata["parameters"]
+        denoiser = Denoiser(
+            Network.model_validate(parameters["network"]),
+            make_path(Schedule.model_validate(parameters["schedule"])),
+        )
+        Training.model_validate(parameters["training"])
+        weights = {
+            name.removeprefix(_WEIGHTS): w
+            for name, w in file.tensors.items()
+            if name.startswith(_WEIGHTS)
+        }
+        denoiser.load_state_dict(_retied(weights, denoiser), strict=True)
+        bandwidth = Data.model_validate(parameters["data"]).bandwidth
+        density = GaussianMixture(file.tensors["anchors"].double(), bandwidth)
+        normalizer = shapes.Normalizer.from_dict(file.metadata["normalizer"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise PointillistError(
+            f"The checkpoint, written by version {file.metadata.get('package_version')}, does not "
+            f"fit version {__version__} ({str(error).splitlines()[0]}). Train the shape again: kedro "
+            f"run --pipelines train --params shape={file.metadata.get('shape')}"
+        ) from error
+    denoiser.eval().requires_grad_(False)
+    return Checkpoint(denoiser, density, normalizer, file.metadata["shape"], parameters)
+
+
+def _untied(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    """Return weights that share memory (tied layers) once only, since safetensors refuses aliases."""
+    first_of = {w.data_ptr(): name for name, w in reversed(weights.items())}
+    return [(name, w) for name, w in weights.items() if first_of[w.data_ptr()] == name]
+
+
+def _retied(weights: dict[str, torch.Tensor], denoiser: Denoiser) -> dict[str, torch.Tensor]:
+    """Give every tied layer the weights of the first again."""
+    if not denoiser.network.tied:
+        return weights
+    return weights | {
+        f"hidden.{i}.{part}": weights[f"hidden.0.{part}"]
+        for i in range(denoiser.network.depth)
+        for part in ("weight", "bias")
+    }

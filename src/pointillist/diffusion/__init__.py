@@ -1,0 +1,39 @@
+"""The mathematics: torch only, no files, no Kedro, no MLflow.
+
+Everything is written once for a Gaussian path ``x_t = alpha_t x_0 + sigma_t eps`` with the
+posterior mean ``E[x_0 | x_t]`` as the common currency between networks, truth and samplers.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from pointillist.diffusion import (
+        density,
+        denoiser,
+        devices,
+        likelihood,
+        metrics,
+        objectives,
+        optimizers,
+        samplers,
+        schedules,
+        training,
+    )
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        "density",
+        "denoiser",
+        "devices",
+        "likelihood",
+        "metrics",
+        "objectives",
+        "optimizers",
+        "samplers",
+        "schedules",
+        "training",
+    ],
+)

@@ -1,0 +1,95 @@
+r"""Distances between samples and the truth, each beside its floor.
+
+All are taken in standardised coordinates, in which the anchors have mean 0 and standard deviation 1
+per axis. The floor of a distance is what a fresh draw of the truth of the same size scores: no
+sampler is expected below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+REACH = 0.03
+"""Distance from an anchor, in standardised units, up to which a sample counts as on the shape."""
+
+Draw = Callable[[int], Tensor]
+"""n -> n independent points of the truth, (n, 2)."""
+
+_BLOCK_ROWS = 4096
+
+
+def nearest_anchor(x: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return for each of x (n, 2) the distance to its nearest anchor and that anchor's index, (n,)."""
+    parts = [torch.cdist(rows, anchors).min(-1) for rows in x.split(_BLOCK_ROWS)]
+    return torch.cat([p.values for p in parts]), torch.cat([p.indices for p in parts])
+
+
+def anchor_distances(x: Tensor, anchors: Tensor) -> dict[str, float]:
+    r"""Return the metrics that need only the anchors, d being the distance to the nearest of them.
+
+    ============= ==========================================================================
+    off_manifold  share of samples with d > `REACH`
+    nn95          95th percentile of d, standardised units
+    coverage      share of anchors that are nearest to some sample with d <= `REACH`
+    tv            total variation 1/2 sum_i abs(n_i / n - 1 / N) of nearest-anchor counts n_i
+    ============= ==========================================================================
+    """
+    distance, nearest = nearest_anchor(x, anchors)
+    counts = torch.bincount(nearest, minlength=len(anchors)).double()
+    reached = torch.bincount(nearest[distance <= REACH], minlength=len(anchors)) > 0
+    return {
+        "off_manifold": (distance > REACH).double().mean().item(),
+        "nn95": distance.double().quantile(0.95).item(),
+        "coverage": reached.double().mean().item(),
+        "tv": 0.5 * (counts / len(x) - 1 / len(anchors)).abs().sum().item(),
+    }
+
+
+def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> float:
+    """Sliced 2-Wasserstein distance of two samples (n, 2) of equal size (Bonneel et al. 2015).
+
+    The root of the mean over unit `directions` (P, 2) of the squared distance of sorted projections.
+    """
+    ordered_x = (x @ directions.T).sort(0).values
+    ordered_y = (y @ directions.T).sort(0).values
+    return (ordered_x - ordered_y).square().mean().sqrt().item()
+
+
+def unit_directions(n: int, generator: torch.Generator) -> Tensor:
+    """Return n directions of the plane, (n, 2): evenly spread over the half circle, turned at random."""
+    turn = torch.rand(1, generator=generator, dtype=torch.float64)
+    angle = (torch.arange(n) + turn) * torch.pi / n
+    return torch.stack((angle.cos(), angle.sin()), -1)
+
+
+def compare(
+    x: Tensor,
+    anchors: Tensor,
+    draw: Draw,
+    *,
+    floor_draws: int,
+    projections: int,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Return every metric of x (n, 2) and, as ``<name>_floor``, its mean over fresh draws of the truth.
+
+    The samples and each draw are held against the same `floor_draws` reference draws.
+    """
+    x = x.double()
+    directions = unit_directions(projections, generator)
+    references = [draw(len(x)).double() for _ in range(floor_draws)]
+    fresh = [draw(len(x)).double() for _ in range(floor_draws)]
+
+    def score(points: Tensor) -> dict[str, float]:
+        distances = [sliced_wasserstein(points, other, directions) for other in references]
+        return anchor_distances(points, anchors.double()) | {"sw2": sum(distances) / len(distances)}
+
+    scores, floors = score(x), [score(points) for points in fresh]
+    metrics: dict[str, float] = {}
+    for name, value in scores.items():
+        metrics[name] = value
+        metrics[f"{name}_floor"] = sum(f[name] for f in floors) / len(floors)
+    return metrics

@@ -1,0 +1,106 @@
+"""The training loop, as a generator: it knows nothing of files, progress bars or MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pointillist.diffusion import objectives
+from pointillist.diffusion.denoiser import Denoiser
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.optimizers import make_optimizers
+from pointillist.parameters import Training
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What was measured at a step."""
+
+    step: int
+    metrics: dict[str, float]
+    """loss and loss_floor of the step's batch, learning_rate (relative to its peak times the peak),
+    gradient_norm, steps_per_second since the last report."""
+
+
+def learning_rate_factor(step: int, training: Training) -> float:
+    """Return the trapezoid's height in [0, 1] at `step` (0 … steps - 1): warm-up, plateau, decay."""
+    done = step / training.steps
+    rise = (step + 1) / (training.warmup * training.steps) if training.warmup else 1.0
+    fall = (1 - done) / training.decay if training.decay else 1.0
+    return min(1.0, rise, fall)
+
+
+def train(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Train `denoiser` in place and yield a report every ``training.report_every`` steps.
+
+    When the generator is exhausted the denoiser carries the averaged weights. `denoiser`, `density`
+    and `generator` are on one device; between reports the loop never waits for it.
+    """
+    optimizers = make_optimizers(denoiser, training)
+    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    weights = list(denoiser.parameters())
+    average = [w.detach().clone() for w in weights]
+    points = _points(density, training, generator)
+    started, last_step = time.perf_counter(), 0
+    for step in range(training.steps):
+        factor = learning_rate_factor(step, training)
+        for optimizer, peak in zip(optimizers, peaks, strict=True):
+            optimizer.param_groups[0]["lr"] = peak * factor
+        x0, source = next(points)
+        batch = objectives.make_batch(x0, source, density, denoiser.path, training, generator)
+        loss = objectives.loss(denoiser, batch, training.weighting)
+        loss.backward()
+        norm = _clip(weights, training.gradient_clip)
+        for optimizer in optimizers:
+            optimizer.step()
+        for w in weights:
+            w.grad = None
+        # The first steps average over as many weights as there are.
+        decay = min(training.ema, (step + 1) / (step + 10))
+        torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - decay)
+        if (step + 1) % training.report_every == 0 or step + 1 == training.steps:
+            floor = objectives.floor(denoiser, batch, density, training.weighting)
+            now = time.perf_counter()
+            yield TrainingReport(
+                step + 1,
+                {
+                    "loss": loss.item(),
+                    "loss_floor": floor.item(),
+                    "learning_rate": training.learning_rate * factor,
+                    "gradient_norm": norm.item(),
+                    "steps_per_second": (step + 1 - last_step) / (now - started),
+                },
+            )
+            started, last_step = time.perf_counter(), step + 1
+    torch._foreach_copy_([w.detach() for w in weights], average)
+
+
+def _points(
+    density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of clean points and their anchors: fresh, or in epochs over a fixed draw."""
+    if training.dataset_size is None:
+        while True:
+            yield density.sample(training.batch_size, generator)
+    x0, source = density.sample(training.dataset_size, generator)
+    while True:
+        order = torch.randperm(len(x0), generator=generator, device=x0.device)
+        # The last, smaller batch of an epoch is left out, unless there is no other.
+        batches = max(1, len(x0) // training.batch_size)
+        for index in order[: batches * training.batch_size].split(training.batch_size):
+            yield x0[index], source[index]
+
+
+def _clip(weights: Sequence[Tensor], limit: float | None) -> Tensor:
+    """Return the norm of the gradient, after scaling it down to `limit` if there is one."""
+    gradients = [w.grad for w in weights if w.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        torch.nn.utils.clip_grads_with_norm_(weights, limit, norm)
+    return norm

@@ -1,0 +1,448 @@
+"""Every knob: its name, bounds, unit, default and source, in one model.
+
+`conf/base/parameters*.yml` spells the defaults out for people; a test keeps the two equal.
+`python -m pointillist.parameters` prints the reference page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from pointillist.errors import PointillistError, nearest
+
+Pair = tuple[float, float]
+PositivePair = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+
+class Group(BaseModel):
+    """A group of parameters: unknown names and infinite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(Group):
+    """The known truth: a Gaussian at every point of the shape."""
+
+    bandwidth: float = Field(
+        0.01,
+        ge=1e-4,
+        le=1,
+        description="Standard deviation of the Gaussian at each anchor, in model coordinates.",
+    )
+    center: Pair | None = Field(
+        None,
+        description="What is subtracted from the points (original units); null: their mean.",
+    )
+    scale: PositivePair | None = Field(
+        None,
+        description="What they are then divided by; null: their standard deviation per axis.",
+    )
+
+
+class Schedule(Group):
+    """The Gaussian path x_t = alpha_t x_0 + sigma_t eps."""
+
+    kind: Literal["log_uniform", "linear", "quadratic", "cosine", "sigmoid", "rectified_flow"] = (
+        Field(
+            "log_uniform",
+            description="log_uniform: alpha = 1, log sigma uniform (Karras et al. 2022); linear: "
+            "beta linear (Ho et al. 2020); quadratic: sqrt(beta) linear; cosine: Nichol & Dhariwal "
+            "2021, eq. 17; sigmoid: beta a sigmoid (Xu et al. 2022, GeoDiff); rectified_flow: alpha = 1 - t, sigma = t "
+            "(Liu et al. 2022; Lipman et al. 2023).",
+        )
+    )
+    timesteps: int = Field(
+        1000,
+        ge=2,
+        le=100_000,
+        description="T, the number of steps of the discrete schedules (linear, quadratic, cosine, "
+        "sigmoid).",
+    )
+    beta_start: float = Field(
+        1e-4,
+        gt=0,
+        lt=1,
+        description="First beta of linear, quadratic and sigmoid (Ho et al. 2020).",
+    )
+    beta_end: float = Field(
+        0.02, gt=0, lt=1, description="Last beta of linear, quadratic and sigmoid (Ho et al. 2020)."
+    )
+    sigma_min: float = Field(
+        0.002,
+        ge=1e-5,
+        le=0.1,
+        description="Least noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow.",
+    )
+    sigma_max: float = Field(
+        20.0,
+        ge=1,
+        le=1e4,
+        description="Greatest noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow.",
+    )
+
+    @model_validator(mode="after")
+    def _betas_rise(self) -> Schedule:
+        if self.beta_start > self.beta_end:
+            raise ValueError("beta_start must not be above beta_end")
+        return self
+
+
+class Network(Group):
+    """The denoiser's network and what its output means."""
+
+    prediction: Literal["edm", "eps", "x0", "v", "flow"] = Field(
+        "edm",
+        description="What the output is: the preconditioned residual of Karras et al. 2022 (eq. "
+        "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
+        "the flow eps - x0 (Lipman et al. 2023).",
+    )
+    sigma_data: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Standard deviation of the data that edm assumes; 1 for standardised points.",
+    )
+    width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer.")
+    depth: int = Field(3, ge=1, le=32, description="Hidden layers after the first.")
+    activation: Literal["silu", "gelu", "relu"] = Field(
+        "silu", description="Non-linearity of the hidden layers."
+    )
+    residual: bool = Field(True, description="Whether each hidden layer adds to its input.")
+    tied: bool = Field(
+        False,
+        description="Whether all hidden layers share one weight matrix, as they do (unintended) in "
+        "tiny-tiny-diffusion.",
+    )
+    input_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
+        "fourier",
+        description="How a point enters: Fourier features in many directions (Tancik et al. 2020), "
+        "the per-axis sinusoids of tiny-diffusion, or its two plain coordinates.",
+    )
+    input_features: int = Field(
+        64, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal input embedding."
+    )
+    input_bandwidth: float = Field(
+        5.0,
+        gt=0,
+        le=1000,
+        description="Greatest frequency of the fourier input embedding, in multiples of pi radians "
+        "per unit of the model coordinates.",
+    )
+    time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
+        "fourier",
+        description="How the noise level enters: Fourier features of log(sigma/alpha), the "
+        "sinusoids of the integer timestep (Ho et al. 2020), or that integer itself.",
+    )
+    time_features: int = Field(
+        16, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal time embedding."
+    )
+
+
+class Training(Group):
+    """What the network regresses on, and how."""
+
+    target: Literal["posterior", "sample"] = Field(
+        "posterior",
+        description="Regress on the exact E[x0 | x_t] (stable target field, Xu et al. 2023) or on "
+        "the one x0 that made x_t (denoising score matching, Vincent 2011).",
+    )
+    reference_anchors: int = Field(
+        2048,
+        ge=2,
+        description="Above this number of anchors the posterior target uses a fresh random subset "
+        "of this size that contains the true source (Xu et al. 2023), so that a step's cost is "
+        "bounded.",
+    )
+    weighting: Literal["output", "likelihood"] = Field(
+        "output",
+        description="Weight of the squared error: 1 on the network's output, or the likelihood "
+        "weighting alpha^2/sigma^2 on x0 (Song et al. 2021).",
+    )
+    noise_levels: Literal["stratified", "independent", "shared"] = Field(
+        "stratified",
+        description="How the noise levels of a batch are drawn: one from each of batch_size equal "
+        "strata, independently, or one level for the whole batch (as in tiny-tiny-diffusion).",
+    )
+    dataset_size: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Points drawn once and walked through in shuffled epochs, as in the two "
+        "originals; null: every batch is a fresh draw.",
+    )
+    steps: int = Field(2000, ge=1, le=10_000_000, description="Optimiser steps.")
+    batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
+    optimizer: Literal["muon", "adam", "adamw"] = Field(
+        "muon",
+        description="muon: orthogonalised momentum for the hidden matrices (Jordan et al. 2024) "
+        "and Adam for the rest; adam: Kingma & Ba 2015; adamw: with weight decay 0.01.",
+    )
+    learning_rate: float = Field(
+        5e-3, gt=0, le=10, description="Peak learning rate of Adam (and of the rest under muon)."
+    )
+    muon_learning_rate: float = Field(
+        0.02, gt=0, le=10, description="Peak learning rate of the matrices under muon."
+    )
+    warmup: float = Field(
+        0.02, ge=0, le=1, description="Share of the steps in which the learning rate rises to peak."
+    )
+    decay: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of the steps in which it falls linearly to 0 at the end.",
+    )
+    ema: float = Field(
+        0.98,
+        ge=0,
+        lt=1,
+        description="Decay per step of the exponential moving average of the weights that is kept; "
+        "0: the last weights.",
+    )
+    gradient_clip: float | None = Field(
+        None, gt=0, description="Greatest norm of the gradient; null: no clipping."
+    )
+    report_every: int = Field(
+        20, ge=1, le=1_000_000, description="Steps between two reports of loss and rate."
+    )
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Training:
+        if self.warmup + self.decay > 1:
+            raise ValueError("warmup and decay together must not exceed 1")
+        return self
+
+
+class Sampling(Group):
+    """The reverse chain."""
+
+    sampler: Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"] = Field(
+        "heun",
+        description="heun, euler: Karras et al. 2022, algorithm 1; ddim: Song et al. 2021, eq. 12; "
+        "ddpm: ancestral, Ho et al. 2020, algorithm 2; dpmpp_2m: Lu et al. 2022, algorithm 2; sde: "
+        "Euler-Maruyama of the reverse SDE, Song et al. 2021.",
+    )
+    steps: int = Field(
+        40,
+        ge=1,
+        le=100_000,
+        description="Steps from the noisiest time to clean points (at most T if discrete).",
+    )
+    eta: float = Field(
+        0.0, ge=0, le=1, description="Noise of ddim: 0 is deterministic, 1 is ancestral."
+    )
+    rho: float | None = Field(
+        7.0,
+        gt=0,
+        le=100,
+        description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time.",
+    )
+    start: Literal["moments", "standard_normal"] = Field(
+        "moments",
+        description="Where the chain starts: a Gaussian with the path's own mean and covariance at "
+        "its noisiest time, or N(0, I) as in the two originals.",
+    )
+    n_samples: int = Field(8000, ge=1, le=100_000_000, description="Points to draw.")
+    n_frames: int = Field(
+        100,
+        ge=2,
+        le=1000,
+        description="Most states of the chain that are kept, both ends included.",
+    )
+    chunk_size: int = Field(
+        65_536, ge=1, description="Points that pass through the network at once."
+    )
+
+
+class Evaluation(Group):
+    """How samples are held against the truth."""
+
+    n_eval: int = Field(
+        8000, ge=100, le=1_000_000, description="Samples compared, and size of each truth draw."
+    )
+    floor_draws: int = Field(
+        5, ge=5, le=100, description="Independent truth draws that each floor is the mean over."
+    )
+    projections: int = Field(
+        200, ge=1, le=10_000, description="Directions of the sliced Wasserstein distance."
+    )
+    noise_levels: int = Field(
+        128,
+        ge=8,
+        le=10_000,
+        description="Quadrature nodes of kl_bound_nats along log(sigma/alpha).",
+    )
+    risk_draws: int = Field(
+        2048, ge=16, le=1_000_000, description="Draws per node of the excess denoising risk."
+    )
+
+
+class Rendering(Group):
+    """The animation and the figures."""
+
+    frames: int = Field(80, ge=2, le=1000, description="Frames of the animation.")
+    fps: int = Field(20, ge=1, le=50, description="Frames per second.")
+    hold_seconds: float = Field(
+        2.0, ge=0, le=60, description="How long the last frame stays, in seconds."
+    )
+    size: int = Field(480, ge=120, le=4096, description="Width and height of the animation, px.")
+    points: int = Field(2000, ge=1, le=100_000, description="Points drawn in the animation.")
+
+
+class Parameters(Group):
+    """All parameters of a run."""
+
+    shape: str = Field(
+        "dino",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$",
+        description="Name of the shape: a file data/01_raw/NAME.csv or a Data Morph shape.",
+    )
+    shape_file: str | None = Field(
+        None, description="Path of a CSV file with columns x,y; its stem names the shape."
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed that every random draw derives from.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps.",
+    )
+    tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
+    data: Data = Data()
+    schedule: Schedule = Schedule()
+    network: Network = Network()
+    training: Training = Training()
+    sampling: Sampling = Sampling()
+    evaluation: Evaluation = Evaluation()
+    rendering: Rendering = Rendering()
+
+
+def validate(values: Mapping[str, Any]) -> Parameters:
+    """Check `values` (nested, as Kedro merges them) against the model.
+
+    Raises
+    ------
+    PointillistError
+        If a name is unknown or a value is out of bounds; one line for each, with the nearest name.
+    """
+    try:
+        return Parameters.model_validate(dict(values))
+    except ValidationError as error:
+        raise PointillistError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    *groups, name = (str(part) for part in error["loc"]) if error["loc"] else ("parameters",)
+    full_name = ".".join([*groups, name])
+    if error["type"] == "extra_forbidden":
+        return f"Parameter {full_name!r} is unknown.{_suggest(groups, name)}"
+    reason = error["msg"].removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    value = "" if isinstance(error["input"], Mapping) else f" (got {error['input']!r})"
+    return f"Parameter {full_name!r}: {reason}{value}."
+
+
+def _suggest(groups: list[str], name: str) -> str:
+    siblings = flatten(Parameters().model_dump())
+    prefix = ".".join([*groups, ""]) if groups else ""
+    names = [key.removeprefix(prefix) for key in siblings if key.startswith(prefix)]
+    if not groups:
+        names += list(Parameters.model_fields)
+    if hint := nearest(name, [n for n in names if "." not in n]):
+        return hint
+    homes = [key for key in siblings if key.endswith(f".{name}")]
+    if homes:
+        return f" Did you mean {homes[0]!r}?"
+    return " Known: " + ", ".join(sorted({n.split(".")[0] for n in names})) + "."
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested `values` as one level with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    options = schema.get("anyOf", [schema])
+    parts: list[str] = []
+    for option in options:
+        if "enum" in option:
+            parts.append(", ".join(f"`{value}`" for value in option["enum"]))
+            continue
+        if option.get("type") == "null":
+            parts.append("`null`")
+            continue
+        if option.get("type") == "array":
+            parts.append(
+                "a pair of numbers" + (" above 0" if "exclusiveMinimum" in str(option) else "")
+            )
+            continue
+        low = option.get("minimum", option.get("exclusiveMinimum"))
+        high = option.get("maximum", option.get("exclusiveMaximum"))
+        left = "(" if "exclusiveMinimum" in option else "["
+        right = ")" if "exclusiveMaximum" in option else "]"
+        kind = {"integer": "whole number", "boolean": "true or false", "string": "text"}.get(
+            option.get("type", ""), option.get("type", "")
+        )
+        if low is None and high is None:
+            parts.append(kind)
+        elif high is None:
+            parts.append(f"{kind} {'above' if left == '(' else 'from'} {low:g}")
+        else:
+            parts.append(f"{kind} in {left}{low:g}, {high:g}{right}")
+    return " or ".join(part for part in parts if part)
+
+
+def _default(value: Any) -> str:
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def reference() -> Iterator[str]:
+    """Yield the lines of docs/parameters.md."""
+    yield "# Parameters"
+    yield ""
+    yield "Generated by `make docs` from `src/pointillist/parameters.py`. The defaults stand in"
+    yield "`conf/base/`; an environment (`--env NAME`) overlays them, and a command line has the last"
+    yield "word: `kedro run --params shape=cat,training.steps=500`."
+    schema = Parameters.model_json_schema()
+    groups = {"": schema} | {
+        name: schema["$defs"][field["$ref"].rsplit("/", 1)[-1]]
+        for name, field in (
+            (name, {**field, **(field.get("allOf") or [{}])[0]})
+            for name, field in schema["properties"].items()
+        )
+        if "$ref" in field
+    }
+    for prefix, group in groups.items():
+        yield ""
+        yield f"## {prefix or 'The run'}"
+        yield ""
+        yield group["description"]
+        yield ""
+        yield "| parameter | default | values | what it is |"
+        yield "|---|---|---|---|"
+        for name, field in group["properties"].items():
+            if name in groups:
+                continue
+            full_name = f"{prefix}.{name}" if prefix else name
+            description = field.get("description", "")
+            yield (
+                f"| `{full_name}` | `{_default(field.get('default'))}` | {_bounds(field)} "
+                f"| {description} |"
+            )
+
+
+if __name__ == "__main__":
+    print("\n".join(reference()))

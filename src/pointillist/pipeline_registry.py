@@ -1,0 +1,21 @@
+"""The pipelines that `kedro run --pipelines NAME` knows."""
+
+from kedro.pipeline import Pipeline
+
+from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
+from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
+from pointillist.pipelines.render.pipeline import create_pipeline as render
+from pointillist.pipelines.sample.pipeline import create_pipeline as sample
+from pointillist.pipelines.train.pipeline import create_pipeline as train
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Map names to pipelines. Training ingests what it needs; the default is all five stages."""
+    return {
+        "__default__": ingest() + train() + sample() + evaluate() + render(),
+        "ingest": ingest(),
+        "train": ingest() + train(),
+        "sample": sample(),
+        "evaluate": evaluate(),
+        "render": render(),
+    }

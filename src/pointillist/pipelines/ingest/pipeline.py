@@ -1,0 +1,21 @@
+"""Wiring of the ingest stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.ingest import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """raw_shape -> shape_points + normalizer."""
+    return Pipeline(
+        [
+            Node(nodes.collect_points, "raw_shape", "shape_points", name="collect_points"),
+            Node(
+                nodes.fit_normalizer,
+                ["shape_points", "params:data"],
+                "normalizer",
+                name="fit_normalizer",
+            ),
+        ],
+        tags="ingest",
+    )

@@ -1,0 +1,33 @@
+"""Wiring of the render stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.render import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """reverse_chain, samples, metrics and training_history -> animation and figures."""
+    return Pipeline(
+        [
+            Node(
+                nodes.animate_chain,
+                ["reverse_chain", "denoiser", "params:rendering"],
+                "animation",
+                name="animate_chain",
+            ),
+            Node(
+                nodes.draw_process,
+                ["reverse_chain", "denoiser", "params:seed"],
+                "process_figure",
+                name="draw_process",
+            ),
+            Node(nodes.draw_loss, "training_history", "loss_figure", name="draw_loss"),
+            Node(
+                nodes.draw_samples,
+                ["samples", "denoiser", "metrics", "params:seed"],
+                "samples_figure",
+                name="draw_samples",
+            ),
+        ],
+        tags="render",
+    )

@@ -1,0 +1,1 @@
+"""From noise to points: the reverse chain."""

@@ -1,0 +1,28 @@
+"""Sample: run the reverse chain from pure noise."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pointillist import artifacts, diffusion
+from pointillist.datasets import Tensors
+from pointillist.parameters import Sampling
+from pointillist.progress import track
+
+
+def run_reverse_chain(
+    denoiser: Tensors, sampling: Sampling, seed: int, device: str
+) -> tuple[Tensors, pd.DataFrame]:
+    """Start from pure noise and follow the denoiser, step by step, until a shape stands there."""
+    where = diffusion.devices.resolve(device)
+    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    path = model.denoiser.path
+    start = diffusion.samplers.start_distribution(model.density, path, sampling.start)
+    states = diffusion.samplers.sample(
+        model.denoiser, path, start, sampling, diffusion.devices.generator(seed, "sample", where)
+    )
+    recorder = diffusion.samplers.Recorder(sampling.n_frames)
+    for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
+        recorder.add(state)
+    points = pd.DataFrame(model.original(recorder.samples()), columns=["x", "y"])
+    return artifacts.chain.pack(recorder.chain(), denoiser, points, sampling, seed), points

@@ -1,0 +1,55 @@
+"""Train: regress the denoiser on the exact posterior mean of the shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pointillist import artifacts, diffusion, shapes
+from pointillist.datasets import Tensors
+from pointillist.parameters import Data, Network, Schedule, Training
+from pointillist.progress import track
+
+
+def train_denoiser(
+    shape_points: pd.DataFrame,
+    normalizer: dict[str, Any],
+    shape: str,
+    seed: int,
+    device: str,
+    data: Data,
+    schedule: Schedule,
+    network: Network,
+    training: Training,
+) -> tuple[Tensors, pd.DataFrame]:
+    """Teach a small network to say, for a noisy point, where on the shape it came from."""
+    where = diffusion.devices.resolve(device)
+    transform = shapes.Normalizer.from_dict(normalizer)
+    density = artifacts.checkpoint.make_density(shape_points.to_numpy(), transform, data)
+    path = diffusion.schedules.make_path(schedule)
+    denoiser = diffusion.denoiser.initialize(network, path, seed).to(where)
+    reports = diffusion.training.train(
+        denoiser,
+        density.to(where, diffusion.denoiser.DTYPE),
+        training,
+        diffusion.devices.generator(seed, "train", where),
+    )
+    history = [
+        {"step": report.step, **report.metrics}
+        for report in track(reports, "Training", training.steps)
+    ]
+    trained = artifacts.checkpoint.Checkpoint(
+        denoiser,
+        density,
+        transform,
+        shape,
+        {
+            "seed": seed,
+            "data": data.model_dump(mode="json"),
+            "schedule": schedule.model_dump(mode="json"),
+            "network": network.model_dump(mode="json"),
+            "training": training.model_dump(mode="json"),
+        },
+    )
+    return artifacts.checkpoint.pack(trained), pd.DataFrame(history)

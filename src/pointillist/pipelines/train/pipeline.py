@@ -1,0 +1,30 @@
+"""Wiring of the train stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.train import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """shape_points + normalizer -> denoiser + training_history."""
+    return Pipeline(
+        [
+            Node(
+                nodes.train_denoiser,
+                [
+                    "shape_points",
+                    "normalizer",
+                    "params:shape",
+                    "params:seed",
+                    "params:device",
+                    "params:data",
+                    "params:schedule",
+                    "params:network",
+                    "params:training",
+                ],
+                ["denoiser", "training_history"],
+                name="train_denoiser",
+            )
+        ],
+        tags="train",
+    )

@@ -1,0 +1,66 @@
+"""How long work reports its progress, and how the edge listens.
+
+As with `logging`, whoever works says what happened and does not know who listens: a node wraps its
+iterator in `track`, and the command line (progress bar) and the tracking (MLflow) subscribe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+
+class Reports(Protocol):
+    """An item that says where the work stands."""
+
+    @property
+    def step(self) -> int:
+        """Steps finished so far."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured at this step, by name."""
+
+
+Item = TypeVar("Item", bound=Reports)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report: `step` of `total` steps of `stage` are finished."""
+
+    stage: str
+    step: int
+    total: int
+    unit: str = "step"
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Hand every report to `listener` while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def report(progress: Progress) -> None:
+    """Tell every listener."""
+    for listener in tuple(_listeners):
+        listener(progress)
+
+
+def track(items: Iterable[Item], stage: str, total: int, unit: str = "step") -> Iterator[Item]:
+    """Pass `items` through and report each of them as progress of `stage`."""
+    report(Progress(stage, 0, total, unit))
+    for item in items:
+        report(Progress(stage, item.step, total, unit, item.metrics))
+        yield item

@@ -1,0 +1,7 @@
+"""Arrays to figures and animations: matplotlib's object interface, numpy and Pillow only."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["animation", "figures", "style"]
+)

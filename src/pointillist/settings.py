@@ -1,0 +1,17 @@
+"""Project settings. https://docs.kedro.org/en/stable/configure/project_settings/."""
+
+from pointillist.hooks import ProjectHooks
+from pointillist.shapes import shape_of
+from pointillist.tracking import TrackingHooks
+
+HOOKS = (ProjectHooks(), TrackingHooks())
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment changes single parameters, not whole groups.
+    "merge_strategy": {"parameters": "soft"},
+    "config_patterns": {"mlflow": ["mlflow*"]},
+    "custom_resolvers": {"shape_of": shape_of},
+}

@@ -1,0 +1,83 @@
+"""Distances against independent computations, and their floors."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import cKDTree
+from scipy.stats import wasserstein_distance
+
+from pointillist.diffusion import metrics
+
+
+def test_anchor_distances_agree_with_a_kd_tree(ring, generator):
+    x, _ = ring.sample(3000, generator)
+    ours = metrics.anchor_distances(x, ring.anchors)
+    distance, nearest = cKDTree(ring.anchors.numpy()).query(x.numpy())
+    counts = np.bincount(nearest, minlength=11)
+    assert ours["off_manifold"] == pytest.approx((distance > 0.03).mean())
+    assert ours["nn95"] == pytest.approx(np.quantile(distance, 0.95))
+    assert ours["tv"] == pytest.approx(0.5 * np.abs(counts / 3000 - 1 / 11).sum())
+    assert ours["coverage"] == np.mean([(distance[nearest == i] <= 0.03).any() for i in range(11)])
+
+
+def test_sliced_wasserstein_of_one_direction_is_the_distance_on_a_line(generator):
+    x, y = torch.randn(2, 500, 2, generator=generator).double()
+    direction = torch.tensor([[1.0, 0.0]]).double()
+    ordered = np.sort(x[:, 0].numpy()) - np.sort(y[:, 0].numpy())
+    ours = metrics.sliced_wasserstein(x, y, direction)
+    assert ours == pytest.approx(math.sqrt(np.mean(ordered**2)))
+    assert ours >= wasserstein_distance(x[:, 0].numpy(), y[:, 0].numpy())
+
+
+def test_shifting_a_sample_costs_the_shift_over_root_two(ring, generator):
+    """The mean of squared projections of a shift d over the circle is |d|^2 / 2."""
+    x, _ = ring.sample(1000, generator)
+    shift = torch.tensor([0.3, 0.4]).double()
+    directions = metrics.unit_directions(200, generator)
+    expected = 0.5 / math.sqrt(2)
+    assert metrics.sliced_wasserstein(x, x + shift, directions) == pytest.approx(expected)
+
+
+def test_directions_are_unit_vectors_spread_evenly(generator):
+    directions = metrics.unit_directions(50, generator)
+    torch.testing.assert_close(directions.norm(dim=-1), torch.ones(50).double())
+    torch.testing.assert_close(
+        directions.T @ directions / 50, torch.eye(2).double() / 2, atol=1e-12, rtol=0
+    )
+
+
+def test_truth_scores_its_own_floor(ring, generator):
+    x, _ = ring.sample(4000, generator)
+    result = metrics.compare(
+        x,
+        ring.anchors,
+        lambda n: ring.sample(n, generator)[0],
+        floor_draws=8,
+        projections=50,
+        generator=generator,
+    )
+    assert result["sw2"] == pytest.approx(result["sw2_floor"], rel=0.5)
+    assert result["off_manifold"] == pytest.approx(result["off_manifold_floor"], rel=0.1)
+    assert result["nn95"] == pytest.approx(result["nn95_floor"], rel=0.1)
+
+
+def test_every_metric_sees_a_worse_sample(ring, generator):
+    good, _ = ring.sample(2000, generator)
+    bad = good[good[:, 0] > 0].repeat(2, 1)[:2000] + 0.2
+    draw = lambda n: ring.sample(n, generator)[0]  # noqa: E731
+    options = {"floor_draws": 5, "projections": 50, "generator": generator}
+    a = metrics.compare(good, ring.anchors, draw, **options)
+    b = metrics.compare(bad, ring.anchors, draw, **options)
+    assert all(b[name] > a[name] for name in ("off_manifold", "nn95", "tv", "sw2"))
+    assert b["coverage"] < a["coverage"]
+
+
+def test_floor_of_off_manifold_is_the_rayleigh_tail(generator):
+    """A lone anchor: P(d > r) = exp(-r^2 / 2 h^2) exactly."""
+    anchors = torch.zeros(1, 2).double()
+    x = 0.01 * torch.randn(200_000, 2, generator=generator).double()
+    share = metrics.anchor_distances(x, anchors)["off_manifold"]
+    expected = math.exp(-4.5)
+    assert share == pytest.approx(expected, abs=5 * math.sqrt(expected / 200_000))

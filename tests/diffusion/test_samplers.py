@@ -1,0 +1,298 @@
+"""Every solver against diffusers' on the same inputs, and its order of convergence."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from pointillist.diffusion import samplers
+from pointillist.diffusion.denoiser import exact_denoiser
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.schedules import levels, make_path
+from pointillist.parameters import Sampling, Schedule
+
+diffusers = pytest.importorskip("diffusers")
+
+VP = Schedule(kind="linear", timesteps=40, beta_start=0.002, beta_end=0.3)
+SAMPLERS = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"]
+
+
+def start(n: int = 64, scale: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    return scale * torch.randn(n, 2, dtype=torch.float64, generator=generator)
+
+
+def run(name, denoise, path, x, visited, seed=0, eta=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    return list(samplers.get_sampler(name, eta)(denoise, x, visited, generator))
+
+
+def vp_scheduler(cls, **options):
+    return cls(
+        num_train_timesteps=VP.timesteps,
+        beta_schedule="linear",
+        beta_start=VP.beta_start,
+        beta_end=VP.beta_end,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("eta", [None, 0.0, 0.5, 1.0])
+def test_ddpm_and_ddim_equal_diffusers_step_by_step(ring, eta):
+    path = make_path(VP)
+    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
+    if eta is None:
+        reference = vp_scheduler(
+            diffusers.DDPMScheduler, clip_sample=False, prediction_type="sample"
+        )
+        options, ours = {}, run("ddpm", denoise, path, x, visited)
+    else:
+        reference = vp_scheduler(
+            diffusers.DDIMScheduler, clip_sample=False, prediction_type="sample"
+        )
+        options, ours = {"eta": eta}, run("ddim", denoise, path, x, visited, eta=eta)
+    reference.set_timesteps(VP.timesteps)
+    generator, theirs = torch.Generator().manual_seed(0), x
+    for now, point in zip(visited, ours, strict=False):
+        x0 = denoise(theirs, torch.tensor(float(now.time)).double())
+        theirs = reference.step(
+            x0, int(now.time), theirs, generator=generator, **options
+        ).prev_sample
+        torch.testing.assert_close(point, theirs, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"), [("euler", "EulerDiscreteScheduler"), ("heun", "HeunDiscreteScheduler")]
+)
+def test_euler_and_heun_equal_diffusers_step_by_step(ring, name, cls):
+    """diffusers walks in x / alpha; the slope it takes as the model's eps is (y - D) / sigma."""
+    path = make_path(VP)
+    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
+    ours = run(name, denoise, path, x, visited)
+    reference = vp_scheduler(getattr(diffusers, cls))
+    reference.set_timesteps(VP.timesteps)
+    y = x / visited[0].alpha
+    finished = []
+    for timestep, sigma in zip(reference.timesteps, reference.sigmas, strict=False):
+        now = min(visited[:-1], key=lambda lvl: abs(lvl.noise_ratio - sigma.item()))
+        if name == "heun" and reference.state_in_first_order:
+            finished.append(y)
+        x0 = denoise(now.alpha * y, torch.tensor(float(now.time)).double())
+        y = reference.step((y - x0) / now.noise_ratio, timestep, y).prev_sample
+        if name == "euler":
+            finished.append(y)
+    if name == "heun":
+        finished = [*finished[1:], y]
+    for then, point, theirs in zip(visited[1:], ours, finished, strict=True):
+        torch.testing.assert_close(point / then.alpha, theirs.double(), rtol=5e-3, atol=1e-3)
+
+
+def test_dpm_solver_equals_diffusers_step_by_step(ring):
+    path = make_path(VP)
+    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
+    ours = run("dpmpp_2m", denoise, path, x, visited)
+    reference = vp_scheduler(
+        diffusers.DPMSolverMultistepScheduler,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        solver_type="midpoint",
+        prediction_type="sample",
+        final_sigmas_type="zero",
+        euler_at_final=True,
+        timestep_spacing="trailing",
+    )
+    reference.set_timesteps(VP.timesteps)
+    theirs = x
+    for timestep, point in zip(reference.timesteps, ours, strict=True):
+        x0 = denoise(theirs, timestep.double())
+        theirs = reference.step(x0, timestep, theirs).prev_sample
+        torch.testing.assert_close(point, theirs.double(), rtol=2e-3, atol=2e-4)
+
+
+def test_sde_equals_diffusers_step_by_step(ring):
+    steps = 30
+    reference = diffusers.ScoreSdeVeScheduler(
+        num_train_timesteps=steps, sigma_min=0.05, sigma_max=10.0
+    )
+    reference.set_sigmas(steps, sigma_min=0.05, sigma_max=10.0)
+    reference.set_timesteps(steps)
+    path = make_path(Schedule(sigma_min=0.05, sigma_max=10.0))
+    denoise, visited, x = exact_denoiser(ring, path), levels(path, steps), start(scale=10.0)
+    ours = run("sde", denoise, path, x, visited)
+    generator, theirs = torch.Generator().manual_seed(0), x
+    for now, timestep, point in zip(visited[:-2], reference.timesteps, ours, strict=False):
+        x0 = denoise(theirs, torch.tensor(now.time).double())
+        score = (x0 - theirs) / now.sigma**2
+        theirs = reference.step_pred(score, timestep, theirs, generator=generator).prev_sample
+        torch.testing.assert_close(point, theirs.double(), rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
+def test_euler_in_x_over_alpha_is_ddim_without_noise(ring, kind):
+    path = make_path(Schedule(kind=kind))
+    denoise, visited = exact_denoiser(ring, path), levels(path, 12, 7.0)
+    x = start(scale=visited[0].sigma)
+    torch.testing.assert_close(
+        run("euler", denoise, path, x, visited)[-1], run("ddim", denoise, path, x, visited)[-1]
+    )
+
+
+def test_ancestral_sampling_is_ddim_with_eta_one(ring):
+    path = make_path(VP)
+    denoise, visited, x = exact_denoiser(ring, path), levels(path, 20), start()
+    torch.testing.assert_close(
+        run("ddpm", denoise, path, x, visited)[-1],
+        run("ddim", denoise, path, x, visited, eta=1.0)[-1],
+    )
+
+
+WIDE = GaussianMixture(torch.tensor([[-1.0, 0.2], [0.4, 1.0], [0.6, -1.2]]).double(), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpmpp_2m", 2)]
+)
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow"])
+def test_solvers_of_the_flow_converge_at_their_order(name, order, kind):
+    """Halving the step divides the error by 2^order: with the exact denoiser, against a fine chain.
+
+    The last step, to clean points, leaves nothing to refine; the error is taken before it.
+    """
+    path = make_path(Schedule(kind=kind, sigma_min=0.05, sigma_max=10.0))
+    denoise = exact_denoiser(WIDE, path)
+
+    def end(solver, steps):
+        visited = levels(path, steps + 1, 7.0)
+        x = start(50) * math.hypot(visited[0].sigma, visited[0].alpha)
+        return run(solver, denoise, path, x, visited)[-2]
+
+    truth = end("heun", 1280)
+    errors = [(end(name, n) - truth).square().mean().sqrt().item() for n in (40, 80, 160)]
+    orders = [math.log2(a / b) for a, b in pairwise(errors)]
+    assert orders[-1] == pytest.approx(order, abs=0.25)
+
+
+@pytest.mark.parametrize(("name", "order"), [("sde", 1), ("ddpm", 1)])
+def test_stochastic_solvers_converge_weakly_at_order_one(name, order):
+    """On one Gaussian every step is affine, so the covariance it reaches is known without sampling."""
+    deviation = 0.5
+    gaussian = GaussianMixture(torch.zeros(1, 2).double(), deviation)
+    path = make_path(Schedule(sigma_min=0.05, sigma_max=10.0))
+    denoise = exact_denoiser(gaussian, path)
+
+    def variance_error(steps):
+        visited = levels(path, steps + 1, 7.0)
+        variance = visited[0].sigma ** 2 + deviation**2
+        for now, then in pairwise(visited[:-1]):
+            one = torch.ones(1, 2).double()
+            noiseless = samplers.get_sampler(name)
+            gain = _without_noise(noiseless, denoise, one, [now, then])
+            added = (
+                now.noise_ratio**2 - then.noise_ratio**2
+                if name == "sde"
+                else samplers.posterior_variance(now, then)
+            )
+            variance = gain**2 * variance + added
+        return abs(variance - (visited[-2].sigma ** 2 + deviation**2))
+
+    errors = [variance_error(n) for n in (80, 160, 320)]
+    assert math.log2(errors[1] / errors[2]) == pytest.approx(order, abs=0.25)
+
+
+def _without_noise(sampler, denoise, x, visited):
+    """Factor by which a step scales the point, its noise cancelled by averaging two opposite draws."""
+    plus = next(sampler(denoise, x, visited, torch.Generator().manual_seed(0)))
+    minus = next(sampler(denoise, -x, visited, torch.Generator().manual_seed(0)))
+    return ((plus - minus) / 2)[0, 0].item()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("kind", ["log_uniform", "cosine", "rectified_flow"])
+def test_oracle_chains_reach_the_truth(ring, name, kind):
+    """With the exact denoiser only the solver's own error is left: the moments agree."""
+    path = make_path(Schedule(kind=kind))
+    sampling = Sampling(sampler=name, steps=200)
+    begin = samplers.start_distribution(ring, path, "moments")
+    density = ring.to("cpu", torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    *_, last = samplers.reverse_chain(
+        exact_denoiser(density, path), path, begin, sampling, 20_000, generator
+    )
+    mean, covariance = density.moments()
+    torch.testing.assert_close(last.x.mean(0), mean, atol=0.05, rtol=0)
+    torch.testing.assert_close(torch.cov(last.x.T), covariance, atol=0.08, rtol=0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_same_seed_same_points_to_the_bit(ring, name):
+    path = make_path(Schedule())
+    density = ring.to("cpu", torch.float32)
+    sampling = Sampling(sampler=name, steps=10, n_samples=300, chunk_size=128)
+    begin = samplers.start_distribution(ring, path, "moments")
+
+    def draw(seed):
+        recorder = samplers.Recorder(4)
+        generator = torch.Generator().manual_seed(seed)
+        for state in samplers.sample(
+            exact_denoiser(density, path), path, begin, sampling, generator
+        ):
+            recorder.add(state)
+        return recorder
+
+    first, again, other = draw(1), draw(1), draw(2)
+    assert torch.equal(first.samples(), again.samples())
+    assert torch.equal(first.chain().x, again.chain().x)
+    assert not torch.equal(first.samples(), other.samples())
+
+
+def test_recorder_keeps_both_ends_and_all_points(ring):
+    path = make_path(Schedule())
+    sampling = Sampling(steps=37, n_samples=250, chunk_size=100)
+    begin = samplers.start_distribution(ring, path, "moments")
+    recorder = samplers.Recorder(10)
+    steps = []
+    for state in samplers.sample(
+        exact_denoiser(ring.to("cpu", torch.float32), path),
+        path,
+        begin,
+        sampling,
+        torch.Generator().manual_seed(0),
+    ):
+        recorder.add(state)
+        steps.append(state.step)
+    chain = recorder.chain()
+    assert chain.x.shape == (10, 100, 2)
+    assert chain.sigma[0] == pytest.approx(20)
+    assert chain.sigma[-1] == 0
+    assert recorder.samples().shape == (250, 2)
+    assert torch.equal(chain.x[-1], recorder.samples()[:100])
+    assert steps[-1] == samplers.total_steps(path, sampling) == 3 * 37
+
+
+@pytest.mark.parametrize(("name", "calls"), [("heun", 2 * 9 - 1), ("euler", 9), ("dpmpp_2m", 9)])
+def test_function_evaluations_are_as_many_as_said(ring, name, calls):
+    path = make_path(Schedule())
+    exact, count = exact_denoiser(ring, path), 0
+
+    def counted(x, t):
+        nonlocal count
+        count += 1
+        return exact(x, t)
+
+    run(name, counted, path, start(4), levels(path, 9, 7.0))
+    assert count == calls == samplers.function_evaluations(name, 9)
+
+
+def test_chain_starts_from_the_moments_of_the_path(ring):
+    """At T = 50 of the originals' schedule much of the signal is left: N(0, I) would be wrong."""
+    path = make_path(Schedule(kind="linear", timesteps=50, beta_start=1e-5, beta_end=0.01))
+    mean, covariance = samplers.start_distribution(ring, path, "moments")
+    top = levels(path, 50)[0]
+    x0, _ = ring.sample(400_000, torch.Generator().manual_seed(0))
+    eps = torch.from_numpy(np.random.default_rng(0).normal(size=x0.shape))
+    x = top.alpha * x0 + top.sigma * eps
+    torch.testing.assert_close(mean, x.mean(0), atol=0.01, rtol=0)
+    torch.testing.assert_close(covariance, torch.cov(x.T), atol=0.01, rtol=0)
+    assert top.alpha**2 == pytest.approx(0.778, abs=5e-4)

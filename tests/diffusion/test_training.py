@@ -1,0 +1,211 @@
+"""Targets are exact, losses have their floors, and training is repeatable to the bit."""
+
+import math
+
+import pytest
+import torch
+
+from pointillist.diffusion import objectives, training
+from pointillist.diffusion.denoiser import initialize
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.optimizers import orthogonalize
+from pointillist.diffusion.schedules import make_path
+from pointillist.parameters import Network, Schedule, Training
+
+SMALL = Network(width=32, depth=2, input_features=8, time_features=4)
+
+
+def batch_of(density, n, options, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    path = make_path(Schedule())
+    x0, source = density.sample(n, generator)
+    batch = objectives.make_batch(x0, source, density, path, Training(**options), generator)
+    return path, batch, x0
+
+
+def test_posterior_targets_equal_brute_force(ring):
+    """The mean of the anchors' own posterior means, weighted by Bayes' rule, in plain loops."""
+    path, batch, _ = batch_of(ring.to("cpu", torch.float32), 40, {"target": "posterior"})
+    for x, t, target in zip(batch.x.double(), batch.t.double(), batch.target, strict=True):
+        sigma = math.exp(t)
+        variance = ring.bandwidth**2 + sigma**2
+        logits = torch.stack([-(x - a).square().sum() / (2 * variance) for a in ring.anchors])
+        weights = torch.softmax(logits, 0)
+        gain = ring.bandwidth**2 / variance
+        expected = sum(w * (a + gain * (x - a)) for w, a in zip(weights, ring.anchors, strict=True))
+        torch.testing.assert_close(target.double(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_posterior_target_is_the_mean_of_sampled_targets(ring):
+    """Where one x_t has many x_0: average x_0 over draws near one x, compare with E[x_0 | x]."""
+    generator = torch.Generator().manual_seed(0)
+    x0, _ = ring.sample(2_000_000, generator)
+    x = x0 + 0.5 * torch.randn(x0.shape, generator=generator).double()
+    centre = torch.tensor([0.2, -0.3]).double()
+    near = (x - centre).square().sum(-1).sqrt() < 0.05
+    expected = ring.denoise(centre[None], 1.0, 0.5)[0]
+    error = 5 * x0[near].std(0).max() / near.sum().sqrt()
+    torch.testing.assert_close(x0[near].mean(0), expected, atol=error.item(), rtol=0)
+
+
+def test_sampled_targets_are_the_points_themselves(ring):
+    _, batch, x0 = batch_of(ring.to("cpu", torch.float32), 50, {"target": "sample"})
+    assert torch.equal(batch.target, x0)
+
+
+def test_reference_batch_holds_the_true_sources_and_nears_the_exact_target():
+    """Xu et al. 2023: the bias of the subset shrinks as the subset grows."""
+    generator = torch.Generator().manual_seed(0)
+    anchors = torch.randn(5000, 2, generator=generator)
+    density = GaussianMixture(anchors, 0.05)
+    x0, source = density.sample(256, generator)
+    x = x0 + 0.3 * torch.randn(x0.shape, generator=generator)
+    exact = density.denoise(x, 1.0, 0.3)
+    errors = []
+    for size in (300, 1000, 4000):
+        reference = objectives.reference_mixture(density, source, size, generator)
+        assert len(reference.anchors) == size
+        assert torch.equal(reference.anchors[:256], anchors[source])
+        errors.append((reference.denoise(x, 1.0, 0.3) - exact).square().mean().item())
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1e-3
+
+
+def test_a_step_above_the_bound_uses_the_reference_batch():
+    density = GaussianMixture(torch.randn(3000, 2), 0.05)
+    seen = []
+    original = GaussianMixture.denoise
+
+    def spy(self, *arguments):
+        seen.append(len(self.anchors))
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GaussianMixture, "denoise", spy)
+        batch_of(density, 64, {"reference_anchors": 500})
+        batch_of(density, 64, {"reference_anchors": 3000})
+    assert seen == [500, 3000]
+
+
+@pytest.mark.parametrize("target", ["posterior", "sample"])
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v", "flow", "edm"])
+@pytest.mark.parametrize("weighting", ["output", "likelihood"])
+def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weighting):
+    density = ring.to("cpu", torch.float32)
+    path, batch, _ = batch_of(density, 500, {"target": target})
+    denoiser = initialize(SMALL.model_copy(update={"prediction": prediction}), path, 0)
+    floor = objectives.floor(denoiser, batch, density, weighting).item()
+    if target == "posterior":
+        assert floor == 0
+        return
+
+    class Oracle:
+        network, path = denoiser.network, denoiser.path
+
+        @staticmethod
+        def predict(x, t):
+            ideal = density.denoise(x, path.alpha(t), path.sigma(t))
+            c_skip, c_out = objectives.coefficients(prediction, path.alpha(t), path.sigma(t))
+            return (ideal - c_skip[:, None] * x) / c_out[:, None]
+
+    loss = objectives.loss(Oracle, batch, weighting).item()
+    assert floor == pytest.approx(loss, rel=1e-3)
+    assert objectives.loss(denoiser, batch, weighting).item() > floor
+
+
+def test_eps_loss_with_unit_weight_is_likelihood_weighting(ring):
+    """Song et al. 2021: on eps the likelihood weighting in log noise ratio is the plain loss."""
+    density = ring.to("cpu", torch.float32)
+    path, batch, _ = batch_of(density, 500, {})
+    denoiser = initialize(SMALL.model_copy(update={"prediction": "eps"}), path, 0)
+    losses = [objectives.loss(denoiser, batch, w).item() for w in ("output", "likelihood")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
+def test_stratified_levels_put_one_in_each_stratum(kind):
+    path = make_path(Schedule(kind=kind, timesteps=64))
+    t = objectives.draw_times(path, 64, "stratified", torch.Generator().manual_seed(0))
+    edges = path.quantile(torch.linspace(0, 1, 65))
+    assert ((t >= edges[:-1] - 1e-6) & (t <= edges[1:] + 1e-6)).all()
+
+
+def test_shared_level_is_one_for_the_whole_batch():
+    t = objectives.draw_times(make_path(Schedule()), 64, "shared", torch.Generator())
+    assert len(t.unique()) == 1
+
+
+def test_orthogonalized_matrices_have_singular_values_near_one():
+    matrices = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalize(matrices))
+    assert values.max() < 1.25
+    # A square random matrix has a few tiny singular values that five iterations don't lift fully.
+    assert values.median() > 0.6
+
+
+def test_learning_rate_rises_holds_and_falls_to_zero():
+    options = Training(steps=100, warmup=0.1, decay=0.5)
+    factor = [training.learning_rate_factor(step, options) for step in range(100)]
+    assert factor[0] == pytest.approx(0.1)
+    assert factor[10:50] == [1.0] * 40
+    assert factor[-1] == pytest.approx(0.02)
+    flat = Training(warmup=0, decay=0, steps=7)
+    assert all(training.learning_rate_factor(step, flat) == 1 for step in range(7))
+
+
+def trained(density, seed=0, **options):
+    options = {"steps": 60, "batch_size": 128, "report_every": 30, **options}
+    denoiser = initialize(SMALL, make_path(Schedule()), seed)
+    generator = torch.Generator().manual_seed(seed)
+    reports = list(training.train(denoiser, density, Training(**options), generator))
+    return denoiser, reports
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adam", "adamw"])
+def test_same_seed_same_weights_to_the_bit(ring, optimizer):
+    density = ring.to("cpu", torch.float32)
+    one, two = (trained(density, optimizer=optimizer)[0] for _ in range(2))
+    assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
+
+
+def test_training_lowers_the_loss_and_reports_what_it_says(ring):
+    _, reports = trained(ring.to("cpu", torch.float32), steps=300)
+    assert [r.step for r in reports] == list(range(30, 301, 30))
+    assert reports[-1].metrics["loss"] < 0.6 * reports[0].metrics["loss"]
+    assert set(reports[0].metrics) == {
+        "loss",
+        "loss_floor",
+        "learning_rate",
+        "gradient_norm",
+        "steps_per_second",
+    }
+
+
+def test_reports_do_not_change_the_result(ring):
+    density = ring.to("cpu", torch.float32)
+    often, rarely = trained(density, report_every=1)[0], trained(density, report_every=60)[0]
+    assert all(map(torch.equal, often.state_dict().values(), rarely.state_dict().values()))
+
+
+def test_without_averaging_the_last_weights_are_kept(ring):
+    """ema = 0 keeps the last weights: the average is then a different network."""
+    density = ring.to("cpu", torch.float32)
+    last, averaged = trained(density, ema=0.0)[0], trained(density, ema=0.9)[0]
+    assert not torch.equal(last.output.weight, averaged.output.weight)
+
+
+def test_gradient_clipping_bounds_what_the_optimizer_sees(ring):
+    density = ring.to("cpu", torch.float32)
+    free = trained(density, optimizer="adamw")[0]
+    clipped = trained(density, optimizer="adamw", gradient_clip=1e-3)[0]
+    assert not torch.equal(free.output.weight, clipped.output.weight)
+
+
+def test_fixed_dataset_is_walked_through_in_epochs(ring):
+    density = ring.to("cpu", torch.float32)
+    options = Training(dataset_size=100, batch_size=32)
+    points = training._points(density, options, torch.Generator().manual_seed(0))
+    epochs = [torch.cat([next(points)[0] for _ in range(3)]) for _ in range(2)]
+    every = torch.cat(epochs).unique(dim=0)
+    assert len(every) <= 100
+    assert all(len(epoch.unique(dim=0)) == 96 for epoch in epochs)
