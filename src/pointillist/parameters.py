@@ -51,8 +51,8 @@ class Schedule(Group):
             "log_uniform",
             description="log_uniform: alpha = 1, log sigma uniform (Karras et al. 2022); linear: "
             "beta linear (Ho et al. 2020); quadratic: sqrt(beta) linear; cosine: Nichol & Dhariwal "
-            "2021, eq. 17; sigmoid: beta a sigmoid (Xu et al. 2022, GeoDiff); rectified_flow: alpha = 1 - t, sigma = t "
-            "(Liu et al. 2022; Lipman et al. 2023).",
+            "2021, eq. 17; sigmoid: beta a sigmoid (Xu et al. 2022, GeoDiff); rectified_flow: "
+            "alpha = 1 - t, sigma = t (Liu et al. 2022; Lipman et al. 2023).",
         )
     )
     timesteps: int = Field(

@@ -33,7 +33,8 @@ def test_discrete_schedules_equal_diffusers(kind, theirs, timesteps):
     torch.testing.assert_close(ours.alphas_cumprod, expected, rtol=2e-4, atol=1e-9)
 
 
-def test_noise_levels_equal_karras(schedule=Schedule(sigma_min=0.002, sigma_max=80.0)):
+def test_noise_levels_equal_karras():
+    schedule = Schedule(sigma_min=0.002, sigma_max=80.0)
     reference = diffusers.EDMEulerScheduler(sigma_min=0.002, sigma_max=80.0, rho=7.0)
     reference.set_timesteps(18)
     ours = [lvl.sigma for lvl in levels(make_path(schedule), 18, rho=7.0)]

@@ -10,8 +10,8 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
-        density,
         denoiser,
+        density,
         devices,
         likelihood,
         metrics,

@@ -47,7 +47,7 @@ def reference_mixture(
 ) -> GaussianMixture:
     """Return a mixture of about `size` anchors that contains the batch's true sources.
 
-    Stable target field (Xu et al. 2023, eq. 9): the posterior mean over a reference batch that
+    Stable target field (Xu et al. 2023, section 4, algorithm 1): the posterior mean over a reference batch that
     holds the true source is a consistent estimate at a cost that does not grow with N.
     """
     others = max(0, size - len(source))

@@ -2,8 +2,8 @@ r"""The reverse chain as a film: noise draws together into the shape.
 
 The states are seen variance-preserving, ``y = (x_0 + r eps) / sqrt(1 + r^2)`` with the noise ratio
 ``r = sigma / alpha``, so that the cloud has the extent of the shape at every noise level. With
-``r = tan(theta)`` this is ``y = cos(theta) x_0 + sin(theta) eps``: between two states the film moves
-evenly in theta, and it slows down where the shape forms.
+``r = tan(theta)`` this is ``y = cos(theta) x_0 + sin(theta) eps``: between two states the film
+moves evenly in theta, and it slows down where the shape forms.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
@@ -27,6 +28,11 @@ CLEAREST, NOISIEST = 1e-3, 30.0
 _INCHES = 4.8  # of the side of a picture: text and points keep their proportion at every size
 _COLOURS = 64  # more cannot be told apart in small dots, and cost a fifth of the file
 _EXACT = 12
+_HOUSE = [
+    np.round(255 * np.array(to_rgb(c))).astype(int)
+    for c in (style.INK, style.FAINT_INK, style.ACCENT)
+]
+_CELL = 8  # levels of a colour channel
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,22 @@ def frame_ratios(first: float, last: float, n_frames: int) -> NDArray[np.float64
     ratios = np.interp(clock, pace(table), table)
     ratios[0], ratios[-1] = first, last
     return ratios
+
+
+def spread_over_noise(noise_ratios: ArrayLike, k: int) -> NDArray[np.intp]:
+    """Return the indices of at most k states, even on the clock, from the clean to the noisiest.
+
+    Parameters
+    ----------
+    noise_ratios : (F,)
+        sigma/alpha of each state of a chain, falling. The last and the first are always chosen.
+    k : int
+        At least 2. Fewer are returned where no state is near.
+    """
+    clock = pace(noise_ratios)
+    wanted = np.linspace(clock[-1], clock[0], k)
+    nearest = np.abs(clock - wanted[1:-1, None]).argmin(1)
+    return np.unique([0, *nearest, len(clock) - 1])[::-1]
 
 
 def state_at(states: Points, noise_ratios: Points, ratio: float) -> Points:
@@ -152,7 +174,7 @@ class _Easel:
         self.progress = style.rule(self.figure, (self._left,) * 2, 0.045, style.ACCENT)
         self.moving = (self.points, self.caption, self.progress)
         # Matplotlib has no annotations for the methods of its canvas.
-        self.canvas: Any = FigureCanvasAgg(self.figure)
+        self.canvas = cast(Any, FigureCanvasAgg(self.figure))
         for artist in self.moving:
             artist.set_animated(True)
         self.canvas.draw()
@@ -209,9 +231,14 @@ def _palette(pictures: list[Image.Image]) -> Image.Image:
     )
     colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).astype(np.uint8)
     # Paper and ink stay exact. The rest counts by its root: mixtures are many, and each is rare.
-    exact = colours[np.argsort(-counts, kind="stable")[:_EXACT]]
+    exact = [*colours[np.argsort(-counts, kind="stable")[:_EXACT]].astype(int), *_HOUSE]
     crowd = np.repeat(colours, np.sqrt(counts).astype(int), axis=0)
-    others = Image.fromarray(crowd[None]).quantize(_COLOURS - len(exact)).getpalette() or []
+    mixed = Image.fromarray(crowd[None]).quantize(_COLOURS).getpalette() or []
+    kept: list[NDArray[np.int64]] = []
+    for colour in [*exact, *np.array(mixed, int).reshape(-1, 3)]:
+        # Pillow looks colours up in cells, in which a neighbour would take the place of paper.
+        if all(np.abs(colour - other).max() >= _CELL for other in kept):
+            kept.append(colour)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(exact.ravel().tolist() + others[: 3 * (_COLOURS - len(exact))])
+    palette.putpalette(np.concatenate(kept[:_COLOURS]).tolist())
     return palette

@@ -29,7 +29,7 @@ METRIC_NAMES = {
 HIGHER_IS_BETTER = {"coverage"}
 
 _LEFT, _RIGHT = 0.04, 0.96
-_NEGLIGIBLE = 1e-4
+_ROUNDING = 1e-10
 Array = NDArray[np.float64]
 
 
@@ -44,19 +44,19 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     """
     steps = history["step"].to_numpy(float)
     loss = _positive(history["loss"].to_numpy(float))
-    floor = _positive(history["loss_floor"].to_numpy(float))
-    # What is left of an exact target is rounding.
-    floor[floor < _NEGLIGIBLE * loss] = np.nan
+    floor = history["loss_floor"].to_numpy(float)
+    exact = bool((floor <= _ROUNDING).all())
+    floor = np.full_like(floor, np.nan) if exact else _positive(floor)
     smooth, smooth_floor = _smoothed(loss), _smoothed(floor)
     figure = style.new_figure(1350, 720)
-    axes = style.plot_axes(figure, (0.085, 0.15, 0.755, 0.63))
+    axes = style.plot_axes(figure, (0.085, 0.15, 0.755, 0.68))
     _scale_loss(axes, steps, np.concatenate([loss, floor]))
     axes.plot(steps, loss, ".", color=style.GHOST, markersize=3, zorder=1)
     axes.plot(steps, smooth_floor, color=style.INK, linewidth=1.2, zorder=2)
     axes.plot(steps, smooth, color=style.ACCENT, linewidth=1.8, zorder=3)
     axes.plot(steps[-1:], smooth[-1:], "o", color=style.ACCENT, markersize=5, zorder=3)
-    _label_ends(axes, smooth[-1], smooth_floor[-1])
-    _headline(figure, *_loss_finding(smooth, smooth_floor))
+    _label_ends(axes, smooth[-1], 0.0 if exact else smooth_floor[-1])
+    _headline(figure, _loss_finding(smooth, smooth_floor), _floor_words(exact, smooth_floor))
     style.write(figure, 0.4625, 0.04, "training step", colour=style.FAINT_INK, ha="center")
     return figure
 
@@ -110,10 +110,10 @@ def process_strip(
         text = f"σ/α = {style.ratio_text(ratio)}"
         style.write(figure, x, y, text, colour=style.FAINT_INK, ha="center", va="center")
     _arrow(figure, 1 - (head - 22) / height, "forward: noise is added", rightwards=True)
-    _arrow(figure, foot / 2 / height, "reverse: the denoiser takes it away", rightwards=False)
+    _arrow(figure, foot / 2 / height, "reverse: noise is taken away", rightwards=False)
     _headline(
         figure,
-        "Noise hides the shape, and the reverse chain finds it again",
+        "Noise hides the shape; the denoiser paints it out of the noise",
         "In each column both rows should have the same density. "
         "A point keeps one colour: where it is when clean, left to right.",
     )
@@ -269,32 +269,38 @@ def _label_ends(axes: Axes, loss: float, floor: float) -> None:
         return float(figure.transFigure.inverted().transform(pixel)[1])
 
     # A floor of 0 lies infinitely far down on a log axis.
-    floor_y = height(floor) if np.isfinite(floor) else box.y0
+    floor_y = height(floor) if floor > 0 else box.y0
     if np.isfinite(loss):
         loss_y = height(loss)
         apart = loss_y - floor_y
         shift = max(0.0, line - abs(apart)) * (1 if apart >= 0 else -1)
         text = f"loss {loss:.3g}"
         style.write(figure, x, loss_y + shift, text, colour=style.ACCENT, va="center")
-    text = f"floor {floor:.3g}" if np.isfinite(floor) else "floor 0  ↓"
-    style.write(figure, x, floor_y, text, va="center")
+    if np.isfinite(floor):
+        text = f"floor {floor:.3g}" if floor > 0 else "floor 0  ↓"
+        style.write(figure, x, floor_y, text, va="center")
 
 
-def _loss_finding(loss: Array, floor: Array) -> tuple[str, str]:
-    exact = "floor: 0, the target is exact"
-    sampled = "floor: the loss of the exact denoiser on the same batches"
+def _loss_finding(loss: Array, floor: Array) -> str:
     last, least = loss[-1], floor[-1]
-    subtitle = sampled if np.isfinite(least) else exact
     if not np.isfinite(last):
-        return "The loss ends at no positive number", subtitle
+        return "The loss ends at no positive number"
     if np.isfinite(least):
         times = last / least
-        finding = "reaches its floor" if times < 1.005 else f"ends at {times:.3g} times its floor"
-        return f"The loss {finding}", subtitle
+        return f"The loss {'reaches' if times < 1.005 else f'ends at {times:.3g} times'} its floor"
     fall = loss[np.isfinite(loss)][0] / last
-    if fall > 1.05:
-        return f"The loss falls {fall:.3g} times, to {last:.2g}", subtitle
-    return f"The loss is {last:.2g}", subtitle
+    return (
+        f"The loss falls {fall:.3g} times, to {last:.2g}"
+        if fall > 1.05
+        else f"The loss is {last:.2g}"
+    )
+
+
+def _floor_words(exact: bool, floor: Array) -> str:
+    if exact:
+        return "floor: 0, the target is exact"
+    known = np.isfinite(floor).any()
+    return f"floor: {'the loss of the exact denoiser on the same batches' if known else 'unknown'}"
 
 
 # --- the metrics ----------------------------------------------------------------------------
@@ -323,9 +329,12 @@ def _metrics_finding(metrics: Mapping[str, float], ratios: Mapping[str, float]) 
     if np.isinf(ratio):
         return f"Worst of the metrics: {METRIC_NAMES[worst]}, whose floor is 0", subtitle
     if ratio <= 1.005:
-        return "The samples are as good as a fresh draw of the truth in every metric", subtitle
+        return (
+            "The samples are as good as a fresh draw of the truth in every metric shown",
+            subtitle,
+        )
     if ratio < 2:
-        return f"Every metric is within {ratio:.2f} times its floor", subtitle
+        return f"Every metric shown is within {ratio:.2f} times its floor", subtitle
     return f"Worst of the metrics: {METRIC_NAMES[worst]}, {ratio:.3g} times its floor", subtitle
 
 

@@ -140,9 +140,19 @@ def write(
     va: Literal["top", "center", "baseline", "bottom"] = "baseline",
 ) -> Text:
     """Write `text` at the fraction (x, y) of the sheet."""
-    # A dollar sign in the name of a shape isn't the beginning of a formula.
-    style = {"fontsize": size, "color": colour, "fontweight": weight, "parse_math": False}
-    return figure.text(x, y, text, style, ha=ha, va=va, family=FONT)
+    return figure.text(
+        x,
+        y,
+        text,
+        ha=ha,
+        va=va,
+        family=FONT,
+        fontsize=size,
+        fontweight=weight,
+        color=colour,
+        # A dollar sign in the name of a shape isn't the beginning of a formula.
+        parse_math=False,
+    )
 
 
 def shrink(text: Text, width: float) -> None:
@@ -218,17 +228,15 @@ def paint(axes: Axes, points: Points, colours: Any, *, size: float) -> PathColle
 
 def paint_truth(axes: Axes, anchors: Points, side: float) -> PathCollection:
     """Dab the `anchors` (M, 2) of the shape faintly, to lie behind points."""
-    return paint(axes, anchors, GHOST, size=1.8 * dot_size(max(len(anchors), 1000), side))
+    return paint(axes, anchors, GHOST, size=1.3 * dot_size(max(len(anchors), 700), side))
 
 
 def ratio_text(ratio: float) -> str:
     """Return a noise ratio sigma/alpha with two digits: ``0.13``, ``2.4``, ``20``, ``∞``."""
     if np.isinf(ratio):
         return "∞"
-    if ratio >= 10:
-        return f"{ratio:.0f}"
     # Below this no picture differs from its clean one; more digits would only flicker.
     if ratio < 0.001:
         return "0" if ratio == 0 else "<0.001"
-    digits = 1 - int(np.floor(np.log10(ratio)))
-    return f"{ratio:.{digits}f}"
+    exponent = int(f"{ratio:.1e}".split("e")[1])
+    return f"{ratio:.{max(0, 1 - exponent)}f}"

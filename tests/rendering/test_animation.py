@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from pointillist.errors import PointillistError
+from pointillist.rendering import style
+from pointillist.rendering.animation import (
+    _Easel,
+    draw_frames,
+    encode_gif,
+    frame_ratios,
+    pace,
+    spread_over_noise,
+    state_at,
+)
+
+if TYPE_CHECKING:
+    from conftest import Chain
+
+GROUND = np.round(255 * np.array(to_rgb(style.PAPER)))
+
+
+def film(chain: Chain, n_frames: int = 5, size: int = 240, points: int = 300) -> list[np.ndarray]:
+    frames = draw_frames(
+        chain.states,
+        chain.ratios,
+        chain.truth,
+        n_frames=n_frames,
+        size=size,
+        points=points,
+        title="a shape",
+    )
+    return [frame.image for frame in frames]
+
+
+def test_last_picture_shows_the_samples_where_they_are(chain: Chain) -> None:
+    """Two dots on blank paper: the centre of each one's ink is its place on the axes."""
+    left, right = chain.states[-1, :, 0].argmin(), chain.states[-1, :, 0].argmax()
+    two = chain.states[:, [left, right]]
+    easel = _Easel(two, chain.truth, 480, "")
+    (picture,) = [f for f in easel.axes.collections if f is not easel.points]
+    picture.remove()
+    easel.canvas.draw()
+    easel.background = easel.canvas.copy_from_bbox(easel.figure.bbox)
+    ink = np.abs(easel.draw(two[-1], 0.0, 0.0)[::-1] - GROUND).sum(-1)
+    ink[:70] = 0  # the caption and the line below it
+    for x, y in easel.axes.transData.transform(two[-1]):
+        rows, columns = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
+        weights = ink[rows, columns]
+        # Places are rounded to halves of a pixel, so they are off by a quarter at most.
+        assert np.average(columns + 0.5, weights=weights) == pytest.approx(x, abs=0.35)
+        assert np.average(rows + 0.5, weights=weights) == pytest.approx(y, abs=0.35)
+
+
+def test_last_picture_is_the_final_state_not_an_interpolation(heart: Chain) -> None:
+    shaken = heart.states.copy()
+    shaken[-2] += 5
+    calm, moved = film(heart), film(replace(heart, states=shaken))
+    assert (calm[-1] == moved[-1]).all()
+
+
+def test_same_input_gives_the_same_bytes(heart: Chain) -> None:
+    first, second = (encode_gif(film(heart), fps=20, hold_seconds=1) for _ in range(2))
+    assert first == second
+
+
+def test_frames_count_their_steps_and_have_the_asked_size(heart: Chain) -> None:
+    frames = list(
+        draw_frames(
+            heart.states, heart.ratios, heart.truth, n_frames=4, size=201, points=50, title="♥ $x"
+        )
+    )
+    assert [frame.step for frame in frames] == [1, 2, 3, 4]
+    assert {frame.image.shape for frame in frames} == {(201, 201, 3)}
+    assert frames[0].image.dtype == np.uint8
+
+
+def test_whole_shape_and_all_samples_are_inside_the_picture(chain: Chain) -> None:
+    easel = _Easel(chain.states, chain.truth, 480, "")
+    box = easel.axes.get_window_extent()
+    pixels = easel.axes.transData.transform(np.concatenate([chain.truth, chain.states[-1]]))
+    inside = (pixels >= box.min).all(1) & (pixels <= box.max).all(1)
+    assert inside[: len(chain.truth)].all()
+    assert inside.mean() > 0.98
+
+
+def test_one_unit_is_as_long_in_x_as_in_y(chain: Chain) -> None:
+    matrix = _Easel(chain.states, chain.truth, 480, "").axes.transData.transform
+    origin, right, up = matrix([(0, 0), (1, 0), (0, 1)])
+    assert right[0] - origin[0] == pytest.approx(up[1] - origin[1], rel=1e-6)
+
+
+def test_words_fit_whatever_the_title(heart: Chain) -> None:
+    easel = _Easel(heart.states, heart.truth, 240, "a very long name for a very small heart " * 4)
+    easel.draw(heart.states[0], 0.0123, 0.5)
+    for text in easel.figure.texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= 240
+        assert box.y0 >= 0
+        assert box.y1 <= 240
+
+
+@pytest.mark.parametrize("first", [0.9, 20.0, 1e4, np.inf])
+@pytest.mark.parametrize("last", [0.0, 1e-5, 0.002])
+@pytest.mark.parametrize("n_frames", [2, 3, 80])
+def test_noise_falls_from_first_to_last(first: float, last: float, n_frames: int) -> None:
+    ratios = frame_ratios(first, last, n_frames)
+    assert len(ratios) == n_frames
+    assert (ratios[0], ratios[-1]) == (first, last)
+    assert (np.diff(ratios) < 0).all()
+
+
+def test_frames_crowd_where_the_shape_forms() -> None:
+    ratios = frame_ratios(20, 0.002, 80)
+    forming = (ratios < 1) & (ratios > 0.01)
+    assert forming.mean() > 0.6
+    assert (np.diff(pace(np.geomspace(1e-3, 30, 500))) > 0).all()
+
+
+@pytest.mark.parametrize("first", [80.0, np.inf])
+@pytest.mark.parametrize("k", [2, 7, 40])
+def test_states_for_a_strip_rise_in_noise_from_the_clean_one(first: float, k: int) -> None:
+    ratios = np.array([first, *np.geomspace(50, 0.002, 24), 0.0])
+    chosen = spread_over_noise(ratios, k)
+    assert (chosen[0], chosen[-1]) == (25, 0)
+    assert (np.diff(ratios[chosen]) > 0).all()
+    assert len(chosen) <= k
+
+
+def test_states_are_met_and_between_them_points_move_evenly_in_angle(heart: Chain) -> None:
+    states = heart.states.astype(float)
+    for k in (0, 3, len(states) - 1):
+        assert np.allclose(state_at(states, heart.ratios, heart.ratios[k]), states[k], atol=1e-9)
+    half = np.tan(np.arctan(heart.ratios[5:7]).mean())
+    assert np.allclose(state_at(states, heart.ratios, half), states[5:7].mean(0))
+
+
+def test_pure_noise_of_a_flow_is_a_valid_start(heart: Chain) -> None:
+    """At t = 1 of rectified flow alpha is 0 and the noise ratio infinite."""
+    ratios = heart.ratios.copy()
+    ratios[0] = np.inf
+    assert len(film(replace(heart, ratios=ratios))) == 5
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_points_make_a_film(heart: Chain, n: int) -> None:
+    assert len(film(replace(heart, states=heart.states[:, :n], truth=heart.truth[:1]))) == 5
+
+
+def test_diverged_chain_is_refused_before_the_first_picture(heart: Chain) -> None:
+    states = heart.states.copy()
+    states[3, 7] = np.nan
+    with pytest.raises(PointillistError, match="1 of 10000 points are not finite"):
+        draw_frames(
+            states, heart.ratios, heart.truth, n_frames=5, size=240, points=9, title="heart"
+        )
+
+
+@pytest.mark.parametrize(
+    ("states", "ratios"),
+    [
+        (slice(None), slice(None, None, -1)),
+        (slice(None), slice(1, None)),
+        (slice(0, 1), slice(0, 1)),
+    ],
+    ids=["rising noise", "one ratio too few", "one state"],
+)
+def test_chain_that_is_none_is_refused(heart: Chain, states: slice, ratios: slice) -> None:
+    with pytest.raises(ValueError, match=r"film|noise_ratios"):
+        draw_frames(
+            heart.states[states],
+            heart.ratios[ratios],
+            heart.truth,
+            n_frames=5,
+            size=240,
+            points=9,
+            title="",
+        )
+
+
+def test_gif_loops_forever_and_holds_its_last_frame(heart: Chain) -> None:
+    gif = Image.open(io.BytesIO(encode_gif(film(heart), fps=20, hold_seconds=2.0)))
+    durations = []
+    for k in range(gif.n_frames):
+        gif.seek(k)
+        durations.append(gif.info["duration"])
+    assert durations == [50, 50, 50, 50, 2050]
+    assert gif.info["loop"] == 0
+    assert gif.size == (240, 240)
+
+
+def test_gif_shows_the_frames(heart: Chain) -> None:
+    frames = film(heart, size=480)
+    gif = Image.open(io.BytesIO(encode_gif(frames, fps=20, hold_seconds=0)))
+    for k, frame in enumerate(frames):
+        gif.seek(k)
+        shown = np.asarray(gif.convert("RGB")).astype(int)
+        # The paper is exact; 64 colours are near enough for the rest.
+        blank = (frame == GROUND).all(-1)
+        assert (shown[blank] == GROUND).all()
+        assert np.abs(shown - frame)[~blank].mean() < 12
+
+
+def test_film_of_default_size_stays_small(heart: Chain) -> None:
+    many = replace(heart, states=np.tile(heart.states, (1, 5, 1)))
+    gif = encode_gif(film(many, n_frames=20, size=480, points=2000), fps=20, hold_seconds=2)
+    assert len(gif) < 1.5e6 / 4
+
+
+def test_still_frames_keep_their_number_and_time() -> None:
+    still = np.full((120, 120, 3), 255, np.uint8)
+    gif = Image.open(io.BytesIO(encode_gif([still] * 3, fps=10, hold_seconds=1)))
+    total = 0
+    for k in range(gif.n_frames):
+        gif.seek(k)
+        total += gif.info["duration"]
+    assert total == 100 + 100 + 1100
+
+
+def test_gif_needs_a_frame() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        encode_gif([], fps=20, hold_seconds=1)
