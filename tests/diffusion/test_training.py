@@ -8,7 +8,7 @@ import torch
 from pointillist.diffusion import objectives, training
 from pointillist.diffusion.denoiser import initialize
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.optimizers import orthogonalize
+from pointillist.diffusion.optimizers import FlatWeights, adam, muon, orthogonalize
 from pointillist.diffusion.schedules import make_path
 from pointillist.parameters import Network, Schedule, Training
 
@@ -133,6 +133,59 @@ def test_stratified_levels_put_one_in_each_stratum(kind):
 def test_shared_level_is_one_for_the_whole_batch():
     t = objectives.draw_times(make_path(Schedule()), 64, "shared", torch.Generator())
     assert len(t.unique()) == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "beta2", "decay"),
+    [(torch.optim.Adam, 0.999, 0.0), (torch.optim.Adam, 0.99, 0.0), (torch.optim.AdamW, 0.999, 0.01)],
+)
+def test_adam_equals_torch(theirs, beta2, decay):
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(50, generator=generator)
+    reference = values.clone().requires_grad_()
+    gradients = torch.zeros(50)
+    update = adam(values, gradients, 0.01, beta2=beta2, weight_decay=decay)
+    optimizer = theirs([reference], lr=0.01, betas=(0.9, beta2), weight_decay=decay)
+    for step in range(30):
+        gradients.copy_(torch.randn(50, generator=generator))
+        reference.grad = gradients.clone()
+        optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 60)
+        optimizer.step()
+        update(1 - step / 60)
+    torch.testing.assert_close(values, reference.detach())
+
+
+def test_muon_equals_torch():
+    """torch's own Muon iterates in bfloat16, hence the tolerance."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 32, 32, generator=generator)
+    references = [v.clone().requires_grad_() for v in values]
+    gradients = torch.zeros_like(values)
+    update = muon(values, gradients, 0.02)
+    optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95)
+    for _ in range(5):
+        gradients.copy_(torch.randn(2, 32, 32, generator=generator))
+        for reference, gradient in zip(references, gradients, strict=True):
+            reference.grad = gradient.clone()
+        optimizer.step()
+        update(1.0)
+    error = (values - torch.stack(references).detach()).norm() / (5 * 0.02 * math.sqrt(2 * 32))
+    assert error < 0.05
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_flat_weights_are_the_modules_own(tied):
+    network = SMALL.model_copy(update={"tied": tied, "depth": 3})
+    denoiser = initialize(network, make_path(Schedule()), 0)
+    before = {name: p.detach().clone() for name, p in denoiser.named_parameters()}
+    flat = FlatWeights.of(denoiser)
+    assert all(torch.equal(p, before[name]) for name, p in denoiser.named_parameters())
+    denoiser(torch.randn(5, 2), torch.tensor(0.0)).sum().backward()
+    assert flat.gradients.norm() > 0
+    stacked = flat.gradients[flat.matrices].view(flat.matrix_shape)
+    assert torch.equal(stacked[-1], denoiser.hidden[-1].weight.grad)
+    flat.values.zero_()
+    assert all((p == 0).all() for p in denoiser.parameters())
 
 
 def test_orthogonalized_matrices_have_singular_values_near_one():

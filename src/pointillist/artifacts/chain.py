@@ -73,7 +73,8 @@ def forward_view(
 
     One draw of points and one of noise serve all levels, (len(frames), n, 2) in original coordinates.
     """
-    alpha, sigma = chain.tensors["alpha"][frames], chain.tensors["sigma"][frames]
+    index = torch.from_numpy(frames.copy())
+    alpha, sigma = chain.tensors["alpha"][index], chain.tensors["sigma"][index]
     x0, _ = model.density.sample(chain.tensors["x"].shape[1], generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
     x = alpha[:, None, None] * x0 + sigma[:, None, None] * eps

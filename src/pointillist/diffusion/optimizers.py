@@ -1,16 +1,81 @@
-"""Optimizers: Adam(W) from torch, and Muon for matrices."""
+"""Optimizers on flat weights: Adam, AdamW, and Muon for the hidden matrices.
+
+A small network spends its time in launching operations, not in arithmetic. So all weights lie in one
+vector and all gradients in another: an update, a norm or an average is then a handful of operations
+for the whole network, and the hidden matrices are one stacked view.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.parameters import Training
+
+Update = Callable[[float], None]
+"""factor -> None: updates its weights in place, at `factor` times its peak learning rate."""
+
+
+@dataclass(frozen=True)
+class FlatWeights:
+    """The weights of a denoiser as one vector, and their gradients as another."""
+
+    values: Tensor
+    """(P,); the module's parameters are views of it."""
+    gradients: Tensor
+    """(P,); their .grad are views of it, so backward adds to it."""
+    matrices: slice
+    """Where the hidden matrices lie, one behind the other."""
+    matrix_shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, denoiser: Denoiser) -> FlatWeights:
+        """Move the parameters of `denoiser` into one vector, the hidden matrices first."""
+        matrices = [layer.weight for layer in dict.fromkeys(denoiser.hidden)]
+        chosen = {id(m) for m in matrices}
+        ordered = [*matrices, *(p for p in denoiser.parameters() if id(p) not in chosen)]
+        values = nn.utils.parameters_to_vector(ordered).detach().clone()
+        gradients = torch.zeros_like(values)
+        start = 0
+        for p in ordered:
+            span = slice(start, start + p.numel())
+            p.data = values[span].view_as(p)
+            p.grad = gradients[span].view_as(p)
+            start = span.stop
+        width = denoiser.network.width
+        shape = (len(matrices), width, width)
+        return cls(values, gradients, slice(0, math.prod(shape)), shape)
+
+
+def adam(
+    values: Tensor,
+    gradients: Tensor,
+    learning_rate: float,
+    beta2: float = 0.999,
+    weight_decay: float = 0.0,
+) -> Update:
+    """Adam (Kingma & Ba 2015, algorithm 1), with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    beta1, eps = 0.9, 1e-8
+    mean, square = torch.zeros_like(values), torch.zeros_like(values)
+    step = 0
+
+    def update(factor: float) -> None:
+        nonlocal step
+        step += 1
+        rate = learning_rate * factor
+        mean.lerp_(gradients, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
+        root = square.sqrt().div_(math.sqrt(1 - beta2**step)).add_(eps)
+        if weight_decay:
+            values.mul_(1 - rate * weight_decay)
+        values.addcdiv_(mean, root, value=-rate / (1 - beta1**step))
+
+    return update
 
 
 def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
@@ -27,41 +92,31 @@ def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
     return x
 
 
-class Muon(Optimizer):
-    """Orthogonalised Nesterov momentum for equally shaped square matrices (Jordan et al. 2024)."""
+def muon(
+    matrices: Tensor, gradients: Tensor, learning_rate: float, momentum: float = 0.95
+) -> Update:
+    """Orthogonalised Nesterov momentum for square matrices (L, m, m) (Jordan et al. 2024)."""
+    average = torch.zeros_like(matrices)
 
-    def __init__(
-        self, matrices: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95
-    ) -> None:
-        super().__init__(matrices, {"lr": lr, "momentum": momentum})
+    def update(factor: float) -> None:
+        average.lerp_(gradients, 1 - momentum)
+        ahead = gradients.lerp(average, momentum)
+        matrices.add_(orthogonalize(ahead), alpha=-learning_rate * factor)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every matrix by lr times its orthogonalised momentum."""
-        assert closure is None
-        for group in self.param_groups:
-            matrices = group["params"]
-            gradients = torch.stack([m.grad for m in matrices])
-            state = self.state[matrices[0]]
-            if "momentum" not in state:
-                state["momentum"] = torch.zeros_like(gradients)
-            momentum = state["momentum"].lerp_(gradients, 1 - group["momentum"])
-            update = orthogonalize(gradients.lerp_(momentum, group["momentum"]))
-            torch._foreach_add_(matrices, list(update.unbind()), alpha=-group["lr"])
+    return update
 
 
-def make_optimizers(denoiser: Denoiser, training: Training) -> list[Optimizer]:
-    """Return the optimizers that together update every parameter of `denoiser` once a step."""
-    # Fused kernels do the whole update in one pass; not every device has them.
-    fused = next(denoiser.parameters()).device.type in ("cpu", "cuda")
-    if training.optimizer == "adamw":
-        return [torch.optim.AdamW(denoiser.parameters(), training.learning_rate, fused=fused)]
+def make_updates(weights: FlatWeights, training: Training) -> list[Update]:
+    """Return the updates that together move every weight once a step."""
+    values, gradients, rate = weights.values, weights.gradients, training.learning_rate
     if training.optimizer == "adam":
-        return [torch.optim.Adam(denoiser.parameters(), training.learning_rate, fused=fused)]
-    matrices = [p for name, p in denoiser.hidden.named_parameters() if name.endswith("weight")]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in denoiser.parameters() if id(p) not in chosen]
+        return [adam(values, gradients, rate)]
+    if training.optimizer == "adamw":
+        return [adam(values, gradients, rate, weight_decay=0.01)]
+    span, rest = weights.matrices, slice(weights.matrices.stop, None)
+    stacked = (t[span].view(weights.matrix_shape) for t in (values, gradients))
     return [
-        Muon(matrices, training.muon_learning_rate),
-        torch.optim.Adam(rest, training.learning_rate, betas=(0.9, 0.99), fused=fused),
+        muon(*stacked, training.muon_learning_rate),
+        # Its second moment forgets as fast as the short training moves on.
+        adam(values[rest], gradients[rest], rate, beta2=0.99),
     ]

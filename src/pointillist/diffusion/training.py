@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from pointillist.diffusion import objectives
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.optimizers import make_optimizers
+from pointillist.diffusion.optimizers import FlatWeights, make_updates
 from pointillist.parameters import Training
 
 
@@ -42,28 +42,23 @@ def train(
     When the generator is exhausted the denoiser carries the averaged weights. `denoiser`, `density`
     and `generator` are on one device; between reports the loop never waits for it.
     """
-    optimizers = make_optimizers(denoiser, training)
-    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    weights = list(denoiser.parameters())
-    average = [w.detach().clone() for w in weights]
+    weights = FlatWeights.of(denoiser)
+    updates = make_updates(weights, training)
+    average = weights.values.clone()
     points = _points(density, training, generator)
     started, last_step = time.perf_counter(), 0
     for step in range(training.steps):
-        factor = learning_rate_factor(step, training)
-        for optimizer, peak in zip(optimizers, peaks, strict=True):
-            optimizer.param_groups[0]["lr"] = peak * factor
         x0, source = next(points)
         batch = objectives.make_batch(x0, source, density, denoiser.path, training, generator)
+        weights.gradients.zero_()
         loss = objectives.loss(denoiser, batch, training.weighting)
         loss.backward()
-        norm = _clip(weights, training.gradient_clip)
-        for optimizer in optimizers:
-            optimizer.step()
-        for w in weights:
-            w.grad = None
+        norm = _clip(weights.gradients, training.gradient_clip)
+        factor = learning_rate_factor(step, training)
+        for update in updates:
+            update(factor)
         # The first steps average over as many weights as there are.
-        decay = min(training.ema, (step + 1) / (step + 10))
-        torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - decay)
+        average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
         if (step + 1) % training.report_every == 0 or step + 1 == training.steps:
             floor = objectives.floor(denoiser, batch, density, training.weighting)
             now = time.perf_counter()
@@ -78,7 +73,7 @@ def train(
                 },
             )
             started, last_step = time.perf_counter(), step + 1
-    torch._foreach_copy_([w.detach() for w in weights], average)
+    weights.values.copy_(average)
 
 
 def _points(
@@ -97,10 +92,9 @@ def _points(
             yield x0[index], source[index]
 
 
-def _clip(weights: Sequence[Tensor], limit: float | None) -> Tensor:
+def _clip(gradients: Tensor, limit: float | None) -> Tensor:
     """Return the norm of the gradient, after scaling it down to `limit` if there is one."""
-    gradients = [w.grad for w in weights if w.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = gradients.norm()
     if limit is not None:
-        torch.nn.utils.clip_grads_with_norm_(weights, limit, norm)
+        gradients.mul_((limit / (norm + 1e-6)).clamp(max=1))
     return norm
