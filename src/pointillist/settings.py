@@ -1,8 +1,13 @@
 """Project settings. https://docs.kedro.org/en/stable/configure/project_settings/."""
 
+import warnings
+
 from pointillist.hooks import ProjectHooks
 from pointillist.shapes import shape_of
 from pointillist.tracking import TrackingHooks
+
+# Kedro's own use of omegaconf, which nobody here can mend.
+warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
 HOOKS = (ProjectHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -1,0 +1,79 @@
+"""Versioned datasets of one file each, written atomically."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kedro.io.core import AbstractVersionedDataset, Version
+from kedro_datasets._typing import ImagePreview
+
+from pointillist.datasets.atomic import write_bytes
+from pointillist.datasets.tensors import Tensors, decode, encode, stamped
+
+
+class _FileDataset(AbstractVersionedDataset[Any, Any]):
+    """A local file, versioned or not, that is written whole or not at all."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.metadata = metadata
+        path = PurePosixPath(Path(filepath).as_posix())
+        super().__init__(
+            filepath=path,
+            version=version,
+            exists_function=lambda name: Path(name).is_file(),
+            glob_function=self._finished_versions,
+        )
+
+    @staticmethod
+    def _finished_versions(pattern: str) -> list[str]:
+        import glob
+
+        return [name for name in glob.glob(pattern) if Path(name).stat().st_size > 0]
+
+    def _exists(self) -> bool:
+        return Path(self._get_load_path()).is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "version": self._version}
+
+    def _read(self) -> bytes:
+        return Path(self._get_load_path()).read_bytes()
+
+    def _write(self, content: bytes) -> None:
+        write_bytes(Path(self._get_save_path()), content)
+
+
+class TensorsDataset(_FileDataset):
+    """`Tensors` as one safetensors file; the save version is noted in the metadata."""
+
+    def load(self) -> Tensors:
+        """Read and verify the file. Raises PointillistError if it is damaged."""
+        return decode(self._read(), str(self._get_load_path()))
+
+    def save(self, data: Tensors) -> None:
+        """Write the file."""
+        self._write(encode(stamped(data, self.resolve_save_version())))
+
+
+class GifDataset(_FileDataset):
+    """The bytes of a GIF; Kedro-Viz shows it."""
+
+    def load(self) -> bytes:
+        """Read the file."""
+        return self._read()
+
+    def save(self, data: bytes) -> None:
+        """Write the file."""
+        self._write(data)
+
+    def preview(self) -> ImagePreview:
+        """Return the picture as Kedro-Viz shows it: base64."""
+        return ImagePreview(base64.b64encode(self.load()).decode())

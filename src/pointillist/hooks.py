@@ -1,0 +1,165 @@
+"""The edge of a run: parameters are checked before anything happens, errors are said in a line or two."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.io.core import DatasetError, VersionNotFoundError
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from pointillist import shapes, tracking
+from pointillist.errors import PointillistError
+from pointillist.parameters import Parameters, validate
+from pointillist.terminal import ProgressDisplay, print_summary
+
+logger = logging.getLogger(__name__)
+
+_MADE_BY = {
+    "denoiser": ("train", "No trained model of {shape!r} was found. Train one first"),
+    "training_history": ("train", "No training history of {shape!r} was found. Train first"),
+    "reverse_chain": ("sample", "No samples of {shape!r} were found. Draw some first"),
+    "samples": ("sample", "No samples of {shape!r} were found. Draw some first"),
+    "metrics": ("evaluate", "No metrics of {shape!r} were found. Evaluate its samples first"),
+    "shape_points": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),
+    "normalizer": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),
+}
+_NEXT = {
+    "train": "kedro run --pipelines sample --params shape={shape}",
+    "sample": "kedro run --pipelines evaluate --params shape={shape}",
+    "evaluate": "kedro run --pipelines render --params shape={shape}",
+    "ingest": "kedro run --pipelines train --params shape={shape}",
+}
+
+
+class ProjectHooks:
+    """Validation, progress, errors and the summary."""
+
+    def __init__(self) -> None:
+        self._parameters = Parameters()
+        self._project = Path()
+        self._saved: dict[str, str] = {}
+        self._display = ProgressDisplay()
+        self._started = 0.0
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Refuse unknown or impossible parameters and shapes before anything is written."""
+        self._project = Path(context.project_path)
+        self._parameters = validate(context.config_loader["parameters"])
+        shape, shape_file = self._parameters.shape, self._parameters.shape_file
+        # A trained model carries its points: it can be sampled when the file is long gone.
+        if not (self._project / "data" / "06_models" / shape).is_dir() or shape_file:
+            shapes.locate(shape, shape_file, self._project / "data" / "01_raw")
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Start to show progress."""
+        self._saved.clear()
+        self._display.start()
+
+    @hook_impl
+    def before_node_run(self) -> None:
+        """Note when a node starts."""
+        self._started = time.perf_counter()
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Say in a line that a node is done."""
+        seconds = time.perf_counter() - self._started
+        logger.info("%-9s %-18s %6.1f s", *sorted(node.tags)[:1], node.name, seconds)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Note what this run made."""
+        self._saved[dataset_name] = dataset_name
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Say what came out, where it is and what to try next."""
+        self._display.stop()
+        shape = self._parameters.shape
+        metrics = catalog.load("metrics") if "metrics" in self._saved else None
+        facts: dict[str, str] = {}
+        for name, title in (("denoiser", "Model"), ("samples", "Samples"), ("animation", "Animation")):
+            if name in self._saved:
+                facts[title] = _relative(_saved_path(catalog, name), self._project)
+        if (run := tracking.last_run()) is not None:
+            facts["MLflow run"] = f"{run.run_name} ({run.run_id}); compare runs with: make ui"
+        facts["Next"] = self._next_step(pipeline).format(shape=shape)
+        print_summary(shape, metrics, facts)
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
+        """Turn errors that a person can mend into a line or two; others keep their traceback."""
+        self._display.stop()
+        if message := self._explain(error, catalog):
+            raise PointillistError(message) from error
+
+    def _next_step(self, pipeline: Pipeline) -> str:
+        stages = {tag for node in pipeline.nodes for tag in node.tags}
+        for stage in ("render", "evaluate", "sample", "train", "ingest"):
+            if stage in stages and stage in _NEXT:
+                return _NEXT[stage]
+            if stage in stages:
+                break
+        other = "cat" if self._parameters.shape != "cat" else "panda"
+        return f"another shape: kedro run --params shape={other}"
+
+    def _explain(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
+        chain = list(_causes(error))
+        for cause in chain:
+            if isinstance(cause, PointillistError):
+                return str(cause)
+        for cause in chain:
+            if isinstance(cause, VersionNotFoundError):
+                return self._explain_missing(str(cause), catalog)
+        for cause in chain:
+            if isinstance(cause, OSError) and cause.strerror:
+                where = f" at {cause.filename}" if cause.filename else ""
+                return f"{os.strerror(cause.errno or 0)}{where}. Nothing was left half-written there."
+        for cause in chain:
+            if isinstance(cause, DatasetError):
+                return str(cause).strip().splitlines()[0]
+        return None
+
+    def _explain_missing(self, message: str, catalog: CatalogProtocol) -> str:
+        """Name the command that makes the dataset no version of which was found."""
+        shape = self._parameters.shape
+        for name, (stage, sentence) in _MADE_BY.items():
+            folder = _folder(catalog, name)
+            if folder is None or str(folder) not in message:
+                continue
+            versions = sorted(p.parent.name for p in folder.glob("*/*") if p.is_file())
+            if versions:
+                return f"{name} of {shape!r} has no such version. There are: {', '.join(versions)}."
+            command = f"kedro run --pipelines {stage} --params shape={shape}"
+            return f"{sentence.format(shape=shape)}: {command}"
+        return message.strip().splitlines()[0]
+
+
+def _causes(error: BaseException | None) -> Any:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _folder(catalog: CatalogProtocol, name: str) -> Path | None:
+    dataset = catalog.get(name)
+    path = getattr(dataset, "_filepath", None)
+    return None if path is None else Path(str(path))
+
+
+def _saved_path(catalog: CatalogProtocol, name: str) -> Path:
+    return Path(str(catalog.get(name)._get_load_path()))  # type: ignore[union-attr]
+
+
+def _relative(path: Path, project: Path) -> str:
+    return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)

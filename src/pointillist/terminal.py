@@ -1,0 +1,138 @@
+"""What a person sees while a run works and when it ends."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from pointillist.progress import Progress, listening
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+logger = logging.getLogger("pointillist")
+
+_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2")
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class ProgressDisplay:
+    """A bar with rate and time left on a terminal, a log line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._bars: RichProgress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._last_line = 0.0
+        self._subscription: AbstractContextManager[None] | None = None
+
+    def start(self) -> None:
+        """Listen to progress until `stop`."""
+        self.stop()
+        self._subscription = listening(self._show_bar if sys.stderr.isatty() else self._log_line)
+        self._subscription.__enter__()
+
+    def stop(self) -> None:
+        """Stop listening and leave the terminal as it was."""
+        if self._bars is not None:
+            self._bars.stop()
+        if self._subscription is not None:
+            self._subscription.__exit__(None, None, None)
+        self.__init__()  # type: ignore[misc]
+
+    def _show_bar(self, progress: Progress) -> None:
+        if self._bars is None:
+            self._bars = _bars()
+            self._bars.start()
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bars.add_task(
+                progress.stage, total=progress.total, unit=progress.unit, rate=""
+            )
+            self._started[progress.stage] = time.monotonic()
+        self._bars.update(
+            self._tasks[progress.stage],
+            completed=progress.step,
+            rate=f"{self._rate(progress):.0f} {progress.unit}s/s",
+        )
+        if progress.step >= progress.total:
+            # The bar stays in the scroll-back; what is logged next comes below it.
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
+
+    def _log_line(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.step == 0:
+            self._started[progress.stage] = self._last_line = now
+            return
+        if progress.step < progress.total and now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        loss = progress.metrics.get("loss")
+        logger.info(
+            "%s: %d of %d %ss (%.0f per second)%s",
+            progress.stage,
+            progress.step,
+            progress.total,
+            progress.unit,
+            self._rate(progress),
+            "" if loss is None else f", loss {loss:.3g}",
+        )
+
+    def _rate(self, progress: Progress) -> float:
+        elapsed = time.monotonic() - self._started.get(progress.stage, time.monotonic())
+        return progress.step / elapsed if elapsed > 0 else 0.0
+
+
+def _bars() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as RichProgress
+
+    return RichProgress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def print_summary(
+    shape: str, metrics: Mapping[str, float] | None, facts: Mapping[str, str]
+) -> None:
+    """Print metrics beside their floors, if there are any, and the `facts` that follow from a run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if metrics is not None:
+        table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
+        for heading in ("", "samples", "floor", "ratio"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for name in _METRICS:
+            value, floor = metrics[name], metrics[f"{name}_floor"]
+            ratio = f"{value / floor:.2f}" if floor else "-"
+            table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
+        bound, error = metrics["kl_bound_nats"], metrics["kl_bound_nats_error"]
+        table.add_row("kl_bound_nats", f"{bound:.4f}", "0", f"± {error:.4f}")
+        console.print()
+        console.print(table)
+    console.print()
+    width = max(map(len, facts), default=0)
+    for name, text in facts.items():
+        console.print(f"{name:<{width}}  {text}", markup=False)
