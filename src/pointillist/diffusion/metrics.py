@@ -48,14 +48,17 @@ def anchor_distances(x: Tensor, anchors: Tensor) -> dict[str, float]:
     }
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> float:
-    """Sliced 2-Wasserstein distance of two samples (n, 2) of equal size (Bonneel et al. 2015).
+def sorted_projections(x: Tensor, directions: Tensor) -> Tensor:
+    """Return x (n, 2) projected onto each of `directions` (P, 2) and sorted: (P, n)."""
+    return (directions @ x.T).sort(-1).values
 
-    The root of the mean over unit `directions` (P, 2) of the squared distance of sorted projections.
+
+def sliced_wasserstein(x: Tensor, y: Tensor) -> float:
+    """Sliced 2-Wasserstein distance (Bonneel et al. 2015) of two samples of equal size.
+
+    Takes their `sorted_projections` (P, n); returns the root of the mean squared difference.
     """
-    ordered_x = (x @ directions.T).sort(0).values
-    ordered_y = (y @ directions.T).sort(0).values
-    return (ordered_x - ordered_y).square().mean().sqrt().item()
+    return (x - y).square().mean().sqrt().item()
 
 
 def unit_directions(n: int, generator: torch.Generator) -> Tensor:
@@ -78,14 +81,15 @@ def compare(
 
     The samples and each draw are held against the same `floor_draws` reference draws.
     """
-    x = x.double()
+    x, anchors = x.double(), anchors.double()
     directions = unit_directions(projections, generator)
-    references = [draw(len(x)).double() for _ in range(floor_draws)]
+    references = [sorted_projections(draw(len(x)).double(), directions) for _ in range(floor_draws)]
     fresh = [draw(len(x)).double() for _ in range(floor_draws)]
 
     def score(points: Tensor) -> dict[str, float]:
-        distances = [sliced_wasserstein(points, other, directions) for other in references]
-        return anchor_distances(points, anchors.double()) | {"sw2": sum(distances) / len(distances)}
+        projected = sorted_projections(points, directions)
+        distances = [sliced_wasserstein(projected, other) for other in references]
+        return anchor_distances(points, anchors) | {"sw2": sum(distances) / len(distances)}
 
     scores, floors = score(x), [score(points) for points in fresh]
     metrics: dict[str, float] = {}
