@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from kedro.io.core import DatasetError, VersionNotFoundError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from pointillist import shapes, tracking
+from pointillist import diffusion, shapes, tracking
 from pointillist.errors import PointillistError
 from pointillist.parameters import Parameters, validate
 from pointillist.terminal import ProgressDisplay, print_summary
@@ -54,6 +53,8 @@ class ProjectHooks:
         """Refuse unknown or impossible parameters and shapes before anything is written."""
         self._project = Path(context.project_path)
         self._parameters = validate(context.config_loader["parameters"])
+        if self._parameters.device not in ("auto", "cpu"):
+            diffusion.devices.resolve(self._parameters.device)
         shape, shape_file = self._parameters.shape, self._parameters.shape_file
         # A trained model carries its points: it can be sampled when the file is long gone.
         if not (self._project / "data" / "06_models" / shape).is_dir() or shape_file:
@@ -119,18 +120,20 @@ class ProjectHooks:
             if isinstance(cause, PointillistError):
                 return str(cause)
         for cause in chain:
-            if isinstance(cause, VersionNotFoundError):
-                return self._explain_missing(str(cause), catalog)
+            if isinstance(cause, VersionNotFoundError | FileNotFoundError) and (
+                message := self._explain_missing(str(cause), catalog)
+            ):
+                return message
         for cause in chain:
             if isinstance(cause, OSError) and cause.strerror:
-                where = f" at {cause.filename}" if cause.filename else ""
-                return f"{os.strerror(cause.errno or 0)}{where}. Nothing was left half-written there."
+                where = f": {cause.filename}" if cause.filename else ""
+                return f"{cause.strerror}{where}"
         for cause in chain:
             if isinstance(cause, DatasetError):
                 return str(cause).strip().splitlines()[0]
         return None
 
-    def _explain_missing(self, message: str, catalog: CatalogProtocol) -> str:
+    def _explain_missing(self, message: str, catalog: CatalogProtocol) -> str | None:
         """Name the command that makes the dataset no version of which was found."""
         shape = self._parameters.shape
         for name, (stage, sentence) in _MADE_BY.items():
@@ -142,7 +145,7 @@ class ProjectHooks:
                 return f"{name} of {shape!r} has no such version. There are: {', '.join(versions)}."
             command = f"kedro run --pipelines {stage} --params shape={shape}"
             return f"{sentence.format(shape=shape)}: {command}"
-        return message.strip().splitlines()[0]
+        return None
 
 
 def _causes(error: BaseException | None) -> Any:

@@ -301,10 +301,14 @@ class Parameters(Group):
         min_length=1,
         max_length=64,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$",
-        description="Name of the shape: a file data/01_raw/NAME.csv or a Data Morph shape.",
+        coerce_numbers_to_str=True,
+        description="Name of the shape, a file data/01_raw/NAME.csv or one of Data Morph's: letters, "
+        "digits, and _ . - or spaces after the first.",
     )
     shape_file: str | None = Field(
-        None, description="Path of a CSV file with columns x,y; its stem names the shape."
+        None,
+        coerce_numbers_to_str=True,
+        description="Path of a CSV file with columns x,y; its stem names the shape.",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed that every random draw derives from.")
     device: str = Field(
@@ -341,6 +345,15 @@ def _explain(error: ErrorDetails) -> str:
     full_name = ".".join([*groups, name])
     if error["type"] == "extra_forbidden":
         return f"Parameter {full_name!r} is unknown.{_suggest(groups, name)}"
+    if error["type"] == "string_pattern_mismatch":
+        allowed = Parameters.model_fields[name].description
+        return f"Parameter {full_name!r} can't be {error['input']!r}. {allowed}"
+    if error["type"] == "model_type":
+        example = next(iter(Parameters().model_dump()[name].items()))
+        return (
+            f"Parameter {full_name!r} is a group (got {error['input']!r}). Set its members, as in "
+            f"{full_name}.{example[0]}={example[1]}."
+        )
     reason = error["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]
     value = "" if isinstance(error["input"], Mapping) else f" (got {error['input']!r})"
@@ -348,17 +361,15 @@ def _explain(error: ErrorDetails) -> str:
 
 
 def _suggest(groups: list[str], name: str) -> str:
-    siblings = flatten(Parameters().model_dump())
+    """Name the parameter that was probably meant: a sibling, or one of that name elsewhere."""
+    known = [*flatten(Parameters().model_dump()), *Parameters.model_fields]
     prefix = ".".join([*groups, ""]) if groups else ""
-    names = [key.removeprefix(prefix) for key in siblings if key.startswith(prefix)]
-    if not groups:
-        names += list(Parameters.model_fields)
-    if hint := nearest(name, [n for n in names if "." not in n]):
+    siblings = [key for key in known if key.startswith(prefix) and "." not in key[len(prefix) :]]
+    if hint := nearest(prefix + name, siblings):
         return hint
-    homes = [key for key in siblings if key.endswith(f".{name}")]
-    if homes:
-        return f" Did you mean {homes[0]!r}?"
-    return " Known: " + ", ".join(sorted({n.split(".")[0] for n in names})) + "."
+    if elsewhere := [key for key in known if key.endswith(f".{name}")]:
+        return f" Did you mean {elsewhere[0]!r}?"
+    return f" Known: {', '.join(siblings)}."
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
