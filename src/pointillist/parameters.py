@@ -362,7 +362,8 @@ def _explain(error: ErrorDetails) -> str:
 
 def _suggest(groups: list[str], name: str) -> str:
     """Name the parameter that was probably meant: a sibling, or one of that name elsewhere."""
-    known = [*flatten(Parameters().model_dump()), *Parameters.model_fields]
+    known = [*Parameters.model_fields]
+    known += [key for key in flatten(Parameters().model_dump()) if key not in known]
     prefix = ".".join([*groups, ""]) if groups else ""
     siblings = [key for key in known if key.startswith(prefix) and "." not in key[len(prefix) :]]
     if hint := nearest(prefix + name, siblings):

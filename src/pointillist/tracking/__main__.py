@@ -1,0 +1,41 @@
+"""`make ui`: MLflow's pages over this project's runs, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from kedro.config import OmegaConfigLoader
+
+from pointillist.tracking import store as stores
+
+
+def main() -> None:
+    """Serve the embedded store, or say where the configured server is."""
+    parser = argparse.ArgumentParser(prog="python -m pointillist.tracking", description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    options = parser.parse_args()
+    project = Path.cwd()
+    loader = OmegaConfigLoader(
+        str(project / "conf"),
+        base_env="base",
+        default_run_env="local",
+        config_patterns={"mlflow": ["mlflow*"]},
+    )
+    settings = stores.read_settings(loader["mlflow"])
+    store = stores.resolve(settings, project)
+    if store.is_server:
+        print(f"Runs are recorded by the server at {store.tracking_uri}: open that address.")
+        return
+    stores.connect(store, settings.experiment)
+    print(f"MLflow: http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
+    command += ["--port", str(options.port), "--backend-store-uri", store.tracking_uri]
+    command += ["--default-artifact-root", str(store.artifact_location)]
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    main()

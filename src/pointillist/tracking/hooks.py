@@ -1,0 +1,308 @@
+"""The Kedro hook that records a run in MLflow."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from pointillist import shapes
+from pointillist.parameters import Parameters, flatten, validate
+from pointillist.progress import listening
+from pointillist.tracking import store as stores
+
+if TYPE_CHECKING:
+    from pointillist.tracking.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+_STAGES = ("ingest", "train", "sample", "evaluate", "render")
+_GROUPS_OF_STAGE = {
+    "ingest": ("data",),
+    "train": ("data", "schedule", "network", "training"),
+    "sample": ("sampling",),
+    "evaluate": ("evaluation",),
+    "render": ("rendering",),
+}
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """Where a finished run can be found."""
+
+    run_id: str
+    run_name: str
+    experiment_id: str
+    tracking_uri: str
+
+
+_last_run: RunSummary | None = None
+
+
+def last_run() -> RunSummary | None:
+    """Return the run that this process recorded last, if any."""
+    return _last_run
+
+
+class TrackingHooks:
+    """One MLflow run for each `kedro run` that trains, samples, evaluates or renders."""
+
+    def __init__(self) -> None:
+        self._project = Path()
+        self._config: Any = None
+        self._run: _OpenRun | None = None
+        atexit.register(self._close, "KILLED")
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the configuration is."""
+        self._project = Path(context.project_path)
+        self._config = context.config_loader
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Open a run, unless there is nothing to record."""
+        global _last_run
+        _last_run = None
+        # A run that was interrupted in this process never came to its end.
+        self._close("KILLED")
+        stages = _stages(pipeline)
+        parameters = validate(self._config["parameters"])
+        if not parameters.tracking or not set(stages) - {"ingest"}:
+            return
+        settings = stores.read_settings(self._config.get("mlflow", {}))
+        store = stores.resolve(settings, self._project)
+        client, experiment_id = stores.connect(store, settings.experiment)
+        name = _run_name(parameters.shape, stages)
+        run = client.create_run(
+            experiment_id,
+            run_name=name,
+            tags=_tags(run_params, parameters, stages, self._project),
+        )
+        summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
+        self._run = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
+        self._run.log_parameters(parameters)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Note versions from earlier runs; link the training run whose model is used."""
+        if self._run is None or dataset_name in self._run.saved:
+            return
+        if (version := _version(self._run.catalog, dataset_name)) is not None:
+            self._run.note_loaded(dataset_name, version)
+        if dataset_name == "shape_points":
+            self._run.log_shape(shapes.digest(data[["x", "y"]].to_numpy()))
+        if dataset_name == "denoiser":
+            self._run.adopt(data.metadata, version)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Record what the catalog's metadata says is to be recorded."""
+        if self._run is None:
+            return
+        self._run.saved.add(dataset_name)
+        if dataset_name == "shape_points":
+            self._run.log_shape(shapes.digest(data[["x", "y"]].to_numpy()))
+        dataset = self._run.catalog.get(dataset_name)
+        wishes = (getattr(dataset, "metadata", None) or {}).get("mlflow", {})
+        if wishes.get("metrics"):
+            self._run.log_metrics(data)
+        if folder := wishes.get("artifact"):
+            self._run.recorder.log_artifact(Path(str(dataset._get_load_path())), folder)  # type: ignore[union-attr]
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """End the run well."""
+        self._close("FINISHED")
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """End the run as failed, with the first line of what went wrong."""
+        if self._run is not None:
+            text = str(error).strip() or type(error).__name__
+            with suppress(Exception):
+                self._run.recorder.set_tags({"error": text.splitlines()[0]})
+        self._close("FAILED")
+
+    def _close(self, status: str) -> None:
+        global _last_run
+        run, self._run = self._run, None
+        if run is None:
+            return
+        try:
+            run.close(status)
+            _last_run = run.summary
+        except Exception as error:  # noqa: BLE001 - what was computed is saved; only the record is not
+            reason = str(error).strip().splitlines()[0]
+            logger.warning("The MLflow run %s was not closed: %s", run.summary.run_id, reason)
+
+
+class _OpenRun:
+    """The state of one recorded run."""
+
+    def __init__(
+        self,
+        summary: RunSummary,
+        client: Any,
+        flush_seconds: float,
+        parameters: Parameters,
+        stages: tuple[str, ...],
+        catalog: CatalogProtocol,
+    ) -> None:
+        from pointillist.tracking.recorder import Recorder
+
+        self.summary = summary
+        self.catalog = catalog
+        self.saved: set[str] = set()
+        self.recorder: Recorder = Recorder(client, summary.run_id, flush_seconds)
+        self._parameters, self._stages = parameters, stages
+        self._shape_logged = False
+        self._training_run: str | None = None
+        self._subscription: AbstractContextManager[None] = listening(self.recorder.listen)
+        self._subscription.__enter__()
+        self._previous_handler = _handle_sigterm()
+
+    def log_parameters(self, parameters: Parameters) -> None:
+        """Record the parameters of the stages that run, defaults included."""
+        groups = {group for stage in self._stages for group in _GROUPS_OF_STAGE[stage]}
+        root = {"shape", "shape_file", "seed", "device"}
+        self.recorder.log_parameters(flatten(parameters.model_dump(include=groups | root)))
+
+    def log_shape(self, digest: str) -> None:
+        """Record the shape, once."""
+        if not self._shape_logged:
+            source = self._parameters.shape_file or self._parameters.shape
+            self.recorder.log_shape(self._parameters.shape, digest, source)
+        self._shape_logged = True
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Record metrics here and on the training run, so that trainings compare too."""
+        self.recorder.log_metrics(metrics)
+        if self._training_run is not None:
+            self.recorder.log_metrics(metrics, self._training_run)
+
+    def note_loaded(self, dataset: str, version: str) -> None:
+        """Record which version of an earlier run was loaded."""
+        self.recorder.set_tags({f"loaded.{dataset}": version})
+
+    def adopt(self, metadata: Mapping[str, Any], version: str | None) -> None:
+        """Carry over what a model from an earlier run was trained with, and link that run."""
+        if "train" in self._stages:
+            return
+        trained_with = {k: v for k, v in metadata["parameters"].items() if k != "seed"}
+        self.recorder.log_parameters(flatten(trained_with))
+        self.log_shape(metadata["shape_digest"])
+        training = self._find_run(version)
+        if training is None:
+            return
+        self._training_run = training.info.run_id
+        link = f"#/experiments/{self.summary.experiment_id}/runs/{self._training_run}"
+        self.recorder.set_tags(
+            {
+                "training_run_id": self._training_run,
+                "mlflow.parentRunId": self._training_run,
+                "mlflow.note.content": f"Uses the model of [{training.info.run_name}]({link}).",
+            }
+        )
+
+    def _find_run(self, session_id: str | None) -> Any:
+        """Return the run of a Kedro session, which is the version of all that it saved."""
+        if session_id is None:
+            return None
+        found = self.recorder.client.search_runs(
+            [self.summary.experiment_id], f"tags.`kedro.session_id` = '{session_id}'", max_results=1
+        )
+        return found[0] if found else None
+
+    def close(self, status: str) -> None:
+        """Stop listening and end the run."""
+        self._subscription.__exit__(None, None, None)
+        if self._previous_handler is not None:
+            with suppress(ValueError):
+                signal.signal(signal.SIGTERM, self._previous_handler)
+        self.recorder.close(status)
+
+
+def _handle_sigterm() -> Any:
+    """Let SIGTERM unwind the stack like Ctrl-C, so that the run can be closed; return the old handler."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def stop(signum: int, frame: Any) -> None:
+        raise SystemExit(128 + signum)
+
+    return signal.signal(signal.SIGTERM, stop)
+
+
+def _stages(pipeline: Pipeline) -> tuple[str, ...]:
+    tags = {tag for node in pipeline.nodes for tag in node.tags}
+    return tuple(stage for stage in _STAGES if stage in tags)
+
+
+def _run_name(shape: str, stages: tuple[str, ...]) -> str:
+    """Shape and pipelines; the whole story needs no list, and training implies its ingestion."""
+    if stages == _STAGES:
+        return shape
+    told = [stage for stage in stages if not (stage == "ingest" and "train" in stages)]
+    return f"{shape} {'+'.join(told)}"
+
+
+def _version(catalog: CatalogProtocol, name: str) -> str | None:
+    """Return the version that was loaded; None for a dataset without versions."""
+    resolve = getattr(catalog.get(name), "resolve_load_version", None)
+    return None if resolve is None else resolve()
+
+
+def _tags(
+    run_params: Mapping[str, Any], parameters: Parameters, stages: tuple[str, ...], project: Path
+) -> dict[str, str]:
+    tags = {
+        "shape": parameters.shape,
+        "device": _device(parameters.device),
+        "kedro.session_id": str(run_params.get("run_id") or run_params.get("session_id")),
+        "kedro.pipelines": "+".join(stages),
+        "kedro.env": str(run_params.get("env") or "local"),
+        "kedro.command": " ".join(["kedro", *sys.argv[1:]]),
+        "mlflow.source.name": "pointillist",
+        "mlflow.source.type": "PROJECT",
+    }
+    with suppress(Exception):
+        tags["mlflow.user"] = getpass.getuser()
+    if commit := _git_commit(project):
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def _device(device: str) -> str:
+    from pointillist.diffusion import devices
+
+    return str(devices.resolve(device))
+
+
+def _git_commit(project: Path) -> str | None:
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

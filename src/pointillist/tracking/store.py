@@ -1,0 +1,121 @@
+"""Where runs are recorded."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError
+
+from pointillist.errors import PointillistError
+from pointillist.parameters import Group
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+
+class Settings(Group):
+    """conf/*/mlflow.yml."""
+
+    tracking_uri: str | None = None
+    """null: an embedded store in the project. MLFLOW_TRACKING_URI in the environment wins."""
+    experiment: str = Field("pointillist", min_length=1)
+    flush_seconds: float = Field(1.0, gt=0, le=3600)
+    """Live metrics are sent about this often."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An address of MLflow, and where the artifacts of an embedded store lie."""
+
+    tracking_uri: str
+    artifact_location: str | None
+    """None: the server decides."""
+    named_by: str
+    """Which setting gave the address, for messages."""
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the address is that of a server."""
+        return self.tracking_uri.startswith(("http://", "https://"))
+
+
+def read_settings(values: Mapping[str, Any]) -> Settings:
+    """Check the content of mlflow.yml. Raises PointillistError naming what is wrong."""
+    try:
+        return Settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(Settings.model_fields)
+        raise PointillistError(
+            f"conf/*/mlflow.yml, {key}: {first['msg'].lower()}. Known settings: {known}."
+        ) from None
+
+
+def resolve(settings: Settings, project: Path) -> Store:
+    """Return the store: the environment's, else the configuration's, else one in the project."""
+    embedded = (project / "mlartifacts").resolve().as_uri()
+    if address := os.environ.get("MLFLOW_TRACKING_URI"):
+        return _store(address, "MLFLOW_TRACKING_URI", embedded)
+    if settings.tracking_uri:
+        return _store(settings.tracking_uri, "tracking_uri in conf/*/mlflow.yml", embedded)
+    database = (project / "mlflow.db").resolve()
+    return Store(f"sqlite:///{database}", embedded, "the default")
+
+
+def _store(address: str, named_by: str, embedded: str) -> Store:
+    remote = address.startswith(("http://", "https://"))
+    return Store(address, None if remote else embedded, named_by)
+
+
+def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
+    """Return a client and the id of the experiment, which is created if need be.
+
+    Raises
+    ------
+    PointillistError
+        If the store can't be reached within about ten seconds; it names the setting and the cure.
+    """
+    # MLflow's own patience, minutes long, is for batch jobs; a person waits at the terminal.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    for noisy in ("alembic", "mlflow.store.db.utils", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    if store.tracking_uri.startswith("sqlite:///"):
+        database = Path(store.tracking_uri.removeprefix("sqlite:///"))
+        if not database.exists():
+            logger.info("Creating the MLflow database %s; this takes some seconds, once.", database)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
+        return client, _experiment_id(client, experiment, store.artifact_location)
+    except (MlflowException, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PointillistError(
+            f"MLflow at {store.tracking_uri} ({store.named_by}) can't be used: {reason[:200]}\n"
+            "Start that server, correct the address, or run without: --params tracking=false"
+        ) from None
+
+
+def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if (found := client.get_experiment_by_name(name)) is not None:
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name, artifact_location=artifact_location))
+    except MlflowException:
+        # Another first run was faster.
+        if (found := client.get_experiment_by_name(name)) is None:
+            raise
+        return str(found.experiment_id)
