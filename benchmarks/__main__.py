@@ -107,7 +107,10 @@ def times(project: Path, repeats: int) -> Iterator[tuple[str, dict[str, float]]]
         pairs = [
             (kedro(project, "--help")[0], kedro(Path(bare), "--help")[0]) for _ in range(repeats)
         ]
-    yield "kedro --help here / outside of any project", summary([ours / none for ours, none in pairs])
+    yield (
+        "kedro --help here / outside of any project",
+        summary([ours / none for ours, none in pairs]),
+    )
 
 
 def summary(values: list[float]) -> dict[str, float]:

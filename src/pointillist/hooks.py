@@ -89,7 +89,11 @@ class ProjectHooks:
         shape = self._parameters.shape
         metrics = catalog.load("metrics") if "metrics" in self._saved else None
         facts: dict[str, str] = {}
-        for name, title in (("denoiser", "Model"), ("samples", "Samples"), ("animation", "Animation")):
+        for name, title in (
+            ("denoiser", "Model"),
+            ("samples", "Samples"),
+            ("animation", "Animation"),
+        ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)
         if (run := tracking.last_run()) is not None:

@@ -162,10 +162,19 @@ class Training(Group):
         description="Weight of the squared error: 1 on the network's output, or the likelihood "
         "weighting alpha^2/sigma^2 on x0 (Song et al. 2021).",
     )
-    noise_levels: Literal["stratified", "independent", "shared"] = Field(
-        "stratified",
-        description="How the noise levels of a batch are drawn: one from each of batch_size equal "
-        "strata, independently, or one level for the whole batch (as in tiny-tiny-diffusion).",
+    draws: Literal["lattice", "stratified", "independent", "shared"] = Field(
+        "lattice",
+        description="How a batch is drawn. lattice: noise levels, anchors and noise together from a "
+        "randomly shifted low-discrepancy lattice; stratified: one noise level from each of "
+        "batch_size equal strata; independent: all by chance; shared: one noise level for the whole "
+        "batch, as in tiny-tiny-diffusion.",
+    )
+    noise_spread: float = Field(
+        1.5,
+        ge=1,
+        le=10,
+        description="With exact targets each point's noise is widened by a factor from [1, "
+        "noise_spread], so that stray points are trained too; 1: the path's own noise.",
     )
     dataset_size: int | None = Field(
         None,

@@ -18,14 +18,13 @@ SMALL = Network(width=32, depth=2, input_features=8, time_features=4)
 def batch_of(density, n, options, seed=0):
     generator = torch.Generator().manual_seed(seed)
     path = make_path(Schedule())
-    x0, source = density.sample(n, generator)
-    batch = objectives.make_batch(x0, source, density, path, Training(**options), generator)
-    return path, batch, x0
+    options = Training(batch_size=n, **options)
+    return path, next(objectives.batches(density, path, options, generator))
 
 
 def test_posterior_targets_equal_brute_force(ring):
     """The mean of the anchors' own posterior means, weighted by Bayes' rule, in plain loops."""
-    path, batch, _ = batch_of(ring.to("cpu", torch.float32), 40, {"target": "posterior"})
+    path, batch = batch_of(ring.to("cpu", torch.float32), 40, {"target": "posterior"})
     for x, t, target in zip(batch.x.double(), batch.t.double(), batch.target, strict=True):
         sigma = math.exp(t)
         variance = ring.bandwidth**2 + sigma**2
@@ -48,9 +47,61 @@ def test_posterior_target_is_the_mean_of_sampled_targets(ring):
     torch.testing.assert_close(x0[near].mean(0), expected, atol=error.item(), rtol=0)
 
 
-def test_sampled_targets_are_the_points_themselves(ring):
-    _, batch, x0 = batch_of(ring.to("cpu", torch.float32), 50, {"target": "sample"})
-    assert torch.equal(batch.target, x0)
+@pytest.mark.parametrize("draws", ["lattice", "independent"])
+def test_sampled_targets_are_clean_points_whose_noise_is_standard_normal(ring, draws):
+    """Whatever noise_spread says: only exact targets are right for widened noise."""
+    options = {"target": "sample", "draws": draws, "noise_spread": 3.0}
+    path, batch = batch_of(ring.to("cpu", torch.float32), 4000, options)
+    nearest = torch.cdist(batch.target.double(), ring.anchors).min(-1).values
+    assert (nearest < 5 * ring.bandwidth).all()
+    eps = (batch.x - batch.target) / path.sigma(batch.t)[:, None]
+    torch.testing.assert_close(torch.cov(eps.T), torch.eye(2), atol=0.08, rtol=0)
+
+
+@pytest.mark.parametrize("draws", ["lattice", "stratified", "independent"])
+def test_each_uniform_number_is_uniform_and_uncorrelated(draws):
+    draw = objectives.uniform_draws(512, draws, torch.Generator().manual_seed(0))
+    u = torch.cat([draw() for _ in range(200)]).double()
+    assert ((u >= 0) & (u <= 1)).all()
+    n = len(u)
+    torch.testing.assert_close(u.mean(0), torch.full((7,), 0.5).double(), atol=0.01, rtol=0)
+    correlation = torch.corrcoef(u.T) - torch.eye(7)
+    assert correlation.abs().max() < 6 / n**0.5
+
+
+def test_lattice_fills_the_square_more_evenly_than_chance():
+    """Cells of a 16 x 16 grid, every pair of axes: the spread of their counts."""
+
+    def unevenness(draws):
+        u = objectives.uniform_draws(4096, draws, torch.Generator().manual_seed(0))()
+        total = 0.0
+        for i in range(7):
+            for j in range(i):
+                cell = (u[:, i] * 16).long().clamp(max=15) * 16 + (u[:, j] * 16).long().clamp(
+                    max=15
+                )
+                total += torch.bincount(cell, minlength=256).float().var().item()
+        return total
+
+    assert unevenness("lattice") < 0.6 * unevenness("independent")
+
+
+def test_box_and_muller_make_normal_numbers():
+    u = torch.rand(200_000, 2, generator=torch.Generator().manual_seed(0))
+    z = objectives.gaussian(u).double()
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(2).double(), atol=0.02, rtol=0)
+    assert (z**4).mean().item() == pytest.approx(3, rel=0.03)
+
+
+def test_widened_noise_reaches_further_and_keeps_its_exact_target(ring):
+    density = ring.to("cpu", torch.float32)
+    path, batch = batch_of(density, 4000, {"noise_spread": 2.0})
+    expected = density.denoise(batch.x, path.alpha(batch.t), path.sigma(batch.t))
+    assert torch.equal(batch.target, expected)
+    noisy = path.sigma(batch.t) > 5
+    relative = batch.x[noisy] / path.sigma(batch.t[noisy])[:, None]
+    # The second moment of a factor uniform on [1, 2] is 7 / 3.
+    assert relative.square().mean().item() == pytest.approx(7 / 3, rel=0.15)
 
 
 def test_reference_batch_holds_the_true_sources_and_nears_the_exact_target():
@@ -92,7 +143,7 @@ def test_a_step_above_the_bound_uses_the_reference_batch():
 @pytest.mark.parametrize("weighting", ["output", "likelihood"])
 def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weighting):
     density = ring.to("cpu", torch.float32)
-    path, batch, _ = batch_of(density, 500, {"target": target})
+    path, batch = batch_of(density, 500, {"target": target})
     denoiser = initialize(SMALL.model_copy(update={"prediction": prediction}), path, 0)
     floor = objectives.floor(denoiser, batch, density, weighting).item()
     if target == "posterior":
@@ -116,28 +167,34 @@ def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weigh
 def test_eps_loss_with_unit_weight_is_likelihood_weighting(ring):
     """Song et al. 2021: on eps the likelihood weighting in log noise ratio is the plain loss."""
     density = ring.to("cpu", torch.float32)
-    path, batch, _ = batch_of(density, 500, {})
+    path, batch = batch_of(density, 500, {})
     denoiser = initialize(SMALL.model_copy(update={"prediction": "eps"}), path, 0)
     losses = [objectives.loss(denoiser, batch, w).item() for w in ("output", "likelihood")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("draws", ["lattice", "stratified"])
 @pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
-def test_stratified_levels_put_one_in_each_stratum(kind):
+def test_stratified_levels_put_one_in_each_stratum(kind, draws):
     path = make_path(Schedule(kind=kind, timesteps=64))
-    t = objectives.draw_times(path, 64, "stratified", torch.Generator().manual_seed(0))
+    u = objectives.uniform_draws(64, draws, torch.Generator().manual_seed(0))()
+    t = path.quantile(u[:, 0])
     edges = path.quantile(torch.linspace(0, 1, 65))
     assert ((t >= edges[:-1] - 1e-6) & (t <= edges[1:] + 1e-6)).all()
 
 
 def test_shared_level_is_one_for_the_whole_batch():
-    t = objectives.draw_times(make_path(Schedule()), 64, "shared", torch.Generator())
-    assert len(t.unique()) == 1
+    u = objectives.uniform_draws(64, "shared", torch.Generator())()
+    assert len(u[:, 0].unique()) == 1
 
 
 @pytest.mark.parametrize(
     ("theirs", "beta2", "decay"),
-    [(torch.optim.Adam, 0.999, 0.0), (torch.optim.Adam, 0.99, 0.0), (torch.optim.AdamW, 0.999, 0.01)],
+    [
+        (torch.optim.Adam, 0.999, 0.0),
+        (torch.optim.Adam, 0.99, 0.0),
+        (torch.optim.AdamW, 0.999, 0.01),
+    ],
 )
 def test_adam_equals_torch(theirs, beta2, decay):
     generator = torch.Generator().manual_seed(0)
@@ -256,9 +313,18 @@ def test_gradient_clipping_bounds_what_the_optimizer_sees(ring):
 
 def test_fixed_dataset_is_walked_through_in_epochs(ring):
     density = ring.to("cpu", torch.float32)
-    options = Training(dataset_size=100, batch_size=32)
-    points = training._points(density, options, torch.Generator().manual_seed(0))
-    epochs = [torch.cat([next(points)[0] for _ in range(3)]) for _ in range(2)]
-    every = torch.cat(epochs).unique(dim=0)
-    assert len(every) <= 100
+    options = Training(dataset_size=100, batch_size=32, target="sample")
+    generator = torch.Generator().manual_seed(0)
+    batches = objectives.batches(density, make_path(Schedule()), options, generator)
+    epochs = [torch.cat([next(batches).target for _ in range(3)]) for _ in range(2)]
+    assert len(torch.cat(epochs).unique(dim=0)) <= 100
     assert all(len(epoch.unique(dim=0)) == 96 for epoch in epochs)
+
+
+def test_a_dataset_smaller_than_the_batch_is_one_batch(ring):
+    options = Training(dataset_size=10, batch_size=32)
+    generator = torch.Generator().manual_seed(0)
+    batches = objectives.batches(
+        ring.to("cpu", torch.float32), make_path(Schedule()), options, generator
+    )
+    assert [len(next(batches).x) for _ in range(3)] == [10, 10, 10]

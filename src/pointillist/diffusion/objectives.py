@@ -7,6 +7,8 @@ preconditioning, :math:`F^* = (x_0^* - c_{skip} x_t) / c_{out}`, and the loss is
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,16 +32,53 @@ class Batch:
     """Target of x_0, (B, 2)."""
 
 
-def draw_times(path: Path, n: int, rule: str, generator: torch.Generator) -> Tensor:
-    """Draw n training times; `rule` is ``training.noise_levels``."""
+_DIMENSIONS = 7
+"""Uniform numbers behind a point of a batch: time, anchor, 2 x bandwidth, 2 x noise, spread."""
+
+
+def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[], Tensor]:
+    """Return a function that draws uniform numbers (n, 7) for each batch; `rule` is training.draws.
+
+    ``lattice``: a Kronecker lattice (the R_d sequence of Roberts 2018) that every batch shifts at
+    random (Cranley & Patterson 1976). Each point is uniform on its own, and together they fill the
+    cube far more evenly than chance, so the gradient has less variance. ``stratified``: only the
+    times are spread, one into each of n equal strata. ``independent``: nothing is. ``shared``: one
+    time serves the whole batch.
+    """
     device = generator.device
-    if rule == "shared":
-        u = torch.rand(1, generator=generator, device=device).expand(n)
-    else:
-        u = torch.rand(n, generator=generator, device=device)
-    if rule == "stratified":
-        u = (torch.arange(n, device=device) + u) / n
-    return path.quantile(u)
+    index = torch.arange(n, dtype=torch.float64)
+    strata = (index / n).float().to(device)
+    lattice = (index[:, None] * _kronecker_steps(_DIMENSIONS)).remainder(1).float().to(device)
+    lattice[:, 0] = strata
+
+    def draw() -> Tensor:
+        if rule == "lattice":
+            shift = torch.rand(_DIMENSIONS, generator=generator, device=device)
+            shift[0] /= n
+            return (lattice + shift).remainder(1)
+        u = torch.rand(n, _DIMENSIONS, generator=generator, device=device)
+        if rule == "stratified":
+            u[:, 0] = strata + u[:, 0] / n
+        if rule == "shared":
+            u[:, 0] = u[0, 0]
+        return u
+
+    return draw
+
+
+def _kronecker_steps(dimensions: int) -> Tensor:
+    """Powers of 1 / phi_d, where phi_d^(d + 1) = phi_d + 1, (d,) in float64."""
+    phi = 2.0
+    for _ in range(64):
+        phi = (1 + phi) ** (1 / (dimensions + 1))
+    return phi ** -torch.arange(1, dimensions + 1, dtype=torch.float64)
+
+
+def gaussian(u: Tensor) -> Tensor:
+    """Turn uniform numbers (n, 2) into standard normal ones (n, 2) (Box & Muller 1958)."""
+    radius = (-2 * u[:, :1].clamp(min=1e-7).log()).sqrt()
+    angle = 2 * math.pi * u[:, 1:]
+    return radius * torch.cat((angle.cos(), angle.sin()), -1)
 
 
 def reference_mixture(
@@ -47,8 +86,9 @@ def reference_mixture(
 ) -> GaussianMixture:
     """Return a mixture of about `size` anchors that contains the batch's true sources.
 
-    Stable target field (Xu et al. 2023, section 4, algorithm 1): the posterior mean over a reference batch that
-    holds the true source is a consistent estimate at a cost that does not grow with N.
+    Stable target field (Xu et al. 2023, section 4, algorithm 1): the posterior mean over a
+    reference batch that holds the true source is a consistent estimate at a cost that does not grow
+    with N.
     """
     others = max(0, size - len(source))
     extra = torch.randint(
@@ -57,24 +97,53 @@ def reference_mixture(
     return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
 
 
-def make_batch(
-    x0: Tensor,
-    source: Tensor,
-    density: GaussianMixture,
-    path: Path,
-    training: Training,
-    generator: torch.Generator,
-) -> Batch:
-    """Noise x0 (B, 2), drawn from anchors `source` (B,), and find its targets."""
-    t = draw_times(path, len(x0), training.noise_levels, generator)
-    alpha, sigma = path.alpha(t), path.sigma(t)
-    eps = torch.randn(x0.shape, generator=generator, device=x0.device)
-    x = alpha[:, None] * x0 + sigma[:, None] * eps
-    if training.target == "sample":
-        return Batch(x, t, x0)
-    if len(density.anchors) > training.reference_anchors:
-        density = reference_mixture(density, source, training.reference_anchors, generator)
-    return Batch(x, t, density.denoise(x, alpha, sigma))
+def batches(
+    density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
+) -> Iterator[Batch]:
+    """Yield training batches without end.
+
+    Exact targets are right wherever they are asked for, not only where the data puts x_t. So with
+    them each point's noise is widened by a factor from [1, ``training.noise_spread``], and the
+    network learns what to do with the stray points that it would hardly ever see.
+    """
+    exact = training.target == "posterior"
+    points = _dataset(density, training, generator) if training.dataset_size else None
+    draw = uniform_draws(training.batch_size, training.draws, generator)
+    while True:
+        u = draw()
+        t = path.quantile(u[:, 0])
+        if points is None:
+            source = (u[:, 1] * len(density.anchors)).long().clamp(max=len(density.anchors) - 1)
+            x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 2:4])
+        else:
+            x0, source = next(points)
+            u, t = u[: len(x0)], t[: len(x0)]
+        eps = gaussian(u[:, 4:6])
+        if exact:
+            eps = eps * (1 + (training.noise_spread - 1) * u[:, 6:])
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        x = alpha[:, None] * x0 + sigma[:, None] * eps
+        if not exact:
+            yield Batch(x, t, x0)
+            continue
+        truth = density
+        if len(density.anchors) > training.reference_anchors:
+            truth = reference_mixture(density, source, training.reference_anchors, generator)
+        yield Batch(x, t, truth.denoise(x, alpha, sigma))
+
+
+def _dataset(
+    density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield points and their anchors in shuffled epochs over one fixed draw."""
+    size = training.dataset_size or training.batch_size
+    x0, source = density.sample(size, generator)
+    # The last, smaller batch of an epoch is left out, unless there is no other.
+    whole = max(1, size // training.batch_size) * training.batch_size
+    while True:
+        order = torch.randperm(size, generator=generator, device=x0.device)
+        for index in order[:whole].split(training.batch_size):
+            yield x0[index], source[index]
 
 
 def loss(denoiser: Denoiser, batch: Batch, weighting: str) -> Tensor:

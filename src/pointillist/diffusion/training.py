@@ -45,11 +45,10 @@ def train(
     weights = FlatWeights.of(denoiser)
     updates = make_updates(weights, training)
     average = weights.values.clone()
-    points = _points(density, training, generator)
+    batches = objectives.batches(density, denoiser.path, training, generator)
     started, last_step = time.perf_counter(), 0
     for step in range(training.steps):
-        x0, source = next(points)
-        batch = objectives.make_batch(x0, source, density, denoiser.path, training, generator)
+        batch = next(batches)
         weights.gradients.zero_()
         loss = objectives.loss(denoiser, batch, training.weighting)
         loss.backward()
@@ -74,22 +73,6 @@ def train(
             )
             started, last_step = time.perf_counter(), step + 1
     weights.values.copy_(average)
-
-
-def _points(
-    density: GaussianMixture, training: Training, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches of clean points and their anchors: fresh, or in epochs over a fixed draw."""
-    if training.dataset_size is None:
-        while True:
-            yield density.sample(training.batch_size, generator)
-    x0, source = density.sample(training.dataset_size, generator)
-    while True:
-        order = torch.randperm(len(x0), generator=generator, device=x0.device)
-        # The last, smaller batch of an epoch is left out, unless there is no other.
-        batches = max(1, len(x0) // training.batch_size)
-        for index in order[: batches * training.batch_size].split(training.batch_size):
-            yield x0[index], source[index]
 
 
 def _clip(gradients: Tensor, limit: float | None) -> Tensor:

@@ -111,7 +111,9 @@ def load(shape: str, shape_file: str | Path | None, folder: Path) -> pd.DataFram
     try:
         table = pd.read_csv(path, skipinitialspace=True)
     except pd.errors.EmptyDataError:
-        raise PointillistError(f"{path} is empty. It needs a header x,y and a row a point.") from None
+        raise PointillistError(
+            f"{path} is empty. It needs a header x,y and a row a point."
+        ) from None
     except (UnicodeDecodeError, pd.errors.ParserError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise PointillistError(
@@ -150,7 +152,9 @@ def _points(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             )
         points[axis] = numbers
     if len(points) > _MOST_POINTS:
-        raise PointillistError(f"{path} has {len(points)} points; at most {_MOST_POINTS} are taken.")
+        raise PointillistError(
+            f"{path} has {len(points)} points; at most {_MOST_POINTS} are taken."
+        )
     if len(points.drop_duplicates()) < _FEWEST_POINTS:
         raise PointillistError(
             f"{path} has {len(points.drop_duplicates())} distinct points; a shape needs at least "

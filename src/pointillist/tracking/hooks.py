@@ -148,7 +148,7 @@ class TrackingHooks:
         try:
             run.close(status)
             _last_run = run.summary
-        except Exception as error:  # noqa: BLE001 - what was computed is saved; only the record is not
+        except Exception as error:
             reason = str(error).strip().splitlines()[0]
             logger.warning("The MLflow run %s was not closed: %s", run.summary.run_id, reason)
 
@@ -298,7 +298,7 @@ def _device(device: str) -> str:
 def _git_commit(project: Path) -> str | None:
     try:
         return subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            ["git", "rev-parse", "HEAD"],
             cwd=project,
             capture_output=True,
             text=True,

@@ -100,7 +100,7 @@ class Recorder:
                 batch.append(Metric(name, value if math.isfinite(value) else math.nan, now, step))
             try:
                 self.client.log_batch(self.run_id, metrics=batch)
-            except Exception as error:  # noqa: BLE001 - work goes on whatever tracking does
+            except Exception as error:
                 if not self._complained:
                     reason = str(error).splitlines()[0]
                     logger.warning("MLflow took no live metrics (%s). The run goes on.", reason)
