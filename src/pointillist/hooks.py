@@ -165,7 +165,7 @@ def _folder(catalog: CatalogProtocol, name: str) -> Path | None:
 
 
 def _saved_path(catalog: CatalogProtocol, name: str) -> Path:
-    return Path(str(catalog.get(name)._get_load_path()))  # type: ignore[union-attr]
+    return Path(str(catalog.get(name)._get_load_path()))
 
 
 def _relative(path: Path, project: Path) -> str:

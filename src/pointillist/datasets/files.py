@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,14 +30,8 @@ class _FileDataset(AbstractVersionedDataset[Any, Any]):
             filepath=path,
             version=version,
             exists_function=lambda name: Path(name).is_file(),
-            glob_function=self._finished_versions,
+            glob_function=glob,
         )
-
-    @staticmethod
-    def _finished_versions(pattern: str) -> list[str]:
-        import glob
-
-        return [name for name in glob.glob(pattern) if Path(name).stat().st_size > 0]
 
     def _exists(self) -> bool:
         return Path(self._get_load_path()).is_file()

@@ -31,7 +31,7 @@ class ShapeDataset(AbstractDataset[None, pd.DataFrame]):
         """Find and read the shape. Raises PointillistError if it can't be."""
         return shapes.load(self._shape, self._shape_file, self._folder)
 
-    def save(self, data: None) -> None:
+    def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
         """Refuse: a shape is somebody's own."""
         raise DatasetError("Shapes are read only. Save points to a CSV file of your own.")
 

@@ -36,7 +36,7 @@ class FlatWeights:
     @classmethod
     def of(cls, denoiser: Denoiser) -> FlatWeights:
         """Move the parameters of `denoiser` into one vector, the hidden matrices first."""
-        matrices = [layer.weight for layer in dict.fromkeys(denoiser.hidden)]
+        matrices = [p for p in denoiser.hidden.parameters() if p.ndim == 2]
         chosen = {id(m) for m in matrices}
         ordered = [*matrices, *(p for p in denoiser.parameters() if id(p) not in chosen)]
         values = nn.utils.parameters_to_vector(ordered).detach().clone()
@@ -114,9 +114,9 @@ def make_updates(weights: FlatWeights, training: Training) -> list[Update]:
     if training.optimizer == "adamw":
         return [adam(values, gradients, rate, weight_decay=0.01)]
     span, rest = weights.matrices, slice(weights.matrices.stop, None)
-    stacked = (t[span].view(weights.matrix_shape) for t in (values, gradients))
+    matrices, slopes = (t[span].view(weights.matrix_shape) for t in (values, gradients))
     return [
-        muon(*stacked, training.muon_learning_rate),
+        muon(matrices, slopes, training.muon_learning_rate),
         # Its second moment forgets as fast as the short training moves on.
         adam(values[rest], gradients[rest], rate, beta2=0.99),
     ]

@@ -124,7 +124,7 @@ class TrackingHooks:
         if wishes.get("metrics"):
             self._run.log_metrics(data)
         if folder := wishes.get("artifact"):
-            self._run.recorder.log_artifact(Path(str(dataset._get_load_path())), folder)  # type: ignore[union-attr]
+            self._run.recorder.log_artifact(Path(str(dataset._get_load_path())), folder)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -244,7 +244,7 @@ def _handle_sigterm() -> Any:
     if threading.current_thread() is not threading.main_thread():
         return None
 
-    def stop(signum: int, frame: Any) -> None:
+    def stop(signum: int, _frame: Any) -> None:
         raise SystemExit(128 + signum)
 
     return signal.signal(signal.SIGTERM, stop)
