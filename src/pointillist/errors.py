@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 
@@ -14,3 +14,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest of `known`, or an empty string."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error`, what caused it, and so on: Kedro wraps what nodes and datasets raise."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def reason(error: BaseException) -> str:
+    """Return the one line that says most about `error`: that of our own error, if one is behind it."""
+    ours = (cause for cause in causes(error) if isinstance(cause, PointillistError))
+    text = str(next(ours, error)).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -15,7 +14,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from pointillist import diffusion, shapes, tracking
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, causes
 from pointillist.parameters import Parameters, validate
 from pointillist.terminal import ProgressDisplay, print_summary
 
@@ -119,7 +118,7 @@ class ProjectHooks:
         return f"another shape: kedro run --params shape={other}"
 
     def _explain(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
-        chain = list(_causes(error))
+        chain = list(causes(error))
         for cause in chain:
             if isinstance(cause, PointillistError):
                 return str(cause)
@@ -150,12 +149,6 @@ class ProjectHooks:
             command = f"kedro run --pipelines {stage} --params shape={shape}"
             return f"{sentence.format(shape=shape)}: {command}"
         return None
-
-
-def _causes(error: BaseException | None) -> Any:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _folder(catalog: CatalogProtocol, name: str) -> Path | None:

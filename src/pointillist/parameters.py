@@ -123,7 +123,7 @@ class Network(Group):
         "the per-axis sinusoids of tiny-diffusion, or its two plain coordinates.",
     )
     input_features: int = Field(
-        64, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal input embedding."
+        96, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal input embedding."
     )
     input_bandwidth: float = Field(
         5.0,
@@ -183,7 +183,7 @@ class Training(Group):
         description="Points drawn once and walked through in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
-    steps: int = Field(2000, ge=1, le=10_000_000, description="Optimiser steps.")
+    steps: int = Field(1200, ge=1, le=10_000_000, description="Optimiser steps.")
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",

@@ -92,5 +92,10 @@ def test_preset_networks_have_the_sizes_of_the_originals():
     shapes = [tuple(p.shape) for p in Denoiser(network, path).parameters()]
     assert shapes == [(64, 3), (64,), (64, 64), (64,), (2, 64), (2,)]
     # tiny-diffusion: three embeddings of 128 numbers each.
-    network = Network(input_embedding="sinusoidal", time_embedding="sinusoidal", time_features=64)
+    network = Network(
+        input_embedding="sinusoidal",
+        time_embedding="sinusoidal",
+        input_features=64,
+        time_features=64,
+    )
     assert Denoiser(network, path).input.in_features == 3 * 128

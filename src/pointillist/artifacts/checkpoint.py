@@ -7,6 +7,7 @@ with an old shape, nor drawn in another's coordinates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,19 @@ class Checkpoint:
     """What training leaves behind."""
 
     denoiser: Denoiser
-    density: GaussianMixture
-    """The truth in model coordinates, float64, on the CPU."""
+    points: np.ndarray
+    """The shape's points (N, 2), original coordinates, float64."""
     normalizer: shapes.Normalizer
     shape: str
     parameters: dict[str, Any]
     """The groups data, schedule, network and training, and the seed, as they were at training."""
+
+    @cached_property
+    def density(self) -> GaussianMixture:
+        """The truth in model coordinates, float64, on the CPU."""
+        return make_density(
+            self.points, self.normalizer, Data.model_validate(self.parameters["data"])
+        )
 
     def to(self, device: torch.device) -> Checkpoint:
         """Move the network (not the truth, which stays exact on the CPU) to `device`."""
@@ -46,8 +54,7 @@ class Checkpoint:
 
     def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""
-        anchors = self.original(self.density.anchors)
-        return torch.from_numpy(shapes.Normalizer.fit(anchors).apply(np.asarray(points)))
+        return torch.from_numpy(shapes.Normalizer.fit(self.points).apply(np.asarray(points)))
 
 
 def make_density(points: np.ndarray, normalizer: shapes.Normalizer, data: Data) -> GaussianMixture:
@@ -57,17 +64,16 @@ def make_density(points: np.ndarray, normalizer: shapes.Normalizer, data: Data) 
 
 def pack(checkpoint: Checkpoint) -> Tensors:
     """Turn a checkpoint into the tensors and metadata of one safetensors file."""
-    anchors = checkpoint.density.anchors
     weights = checkpoint.denoiser.state_dict()
     return Tensors(
         tensors={
-            "anchors": anchors.contiguous(),
+            "points": torch.from_numpy(np.ascontiguousarray(checkpoint.points)),
             **{_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in _untied(weights)},
         },
         metadata={
             "kind": "denoiser",
             "shape": checkpoint.shape,
-            "shape_digest": shapes.digest(checkpoint.original(anchors)),
+            "shape_digest": shapes.digest(checkpoint.points),
             "normalizer": checkpoint.normalizer.to_dict(),
             "parameters": checkpoint.parameters,
             "package_version": __version__,
@@ -101,8 +107,8 @@ def unpack(file: Tensors) -> Checkpoint:
             if name.startswith(_WEIGHTS)
         }
         denoiser.load_state_dict(_retied(weights, denoiser), strict=True)
-        bandwidth = Data.model_validate(parameters["data"]).bandwidth
-        density = GaussianMixture(file.tensors["anchors"].double(), bandwidth)
+        Data.model_validate(parameters["data"])
+        points = file.tensors["points"].numpy()
         normalizer = shapes.Normalizer.from_dict(file.metadata["normalizer"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise PointillistError(
@@ -111,7 +117,7 @@ def unpack(file: Tensors) -> Checkpoint:
             f"run --pipelines train --params shape={file.metadata.get('shape')}"
         ) from error
     denoiser.eval().requires_grad_(False)
-    return Checkpoint(denoiser, density, normalizer, file.metadata["shape"], parameters)
+    return Checkpoint(denoiser, points, normalizer, file.metadata["shape"], parameters)
 
 
 def _untied(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:

@@ -21,6 +21,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from pointillist import shapes
+from pointillist.errors import reason
 from pointillist.parameters import Parameters, flatten, validate
 from pointillist.progress import listening
 from pointillist.tracking import store as stores
@@ -135,9 +136,8 @@ class TrackingHooks:
     def on_pipeline_error(self, error: Exception) -> None:
         """End the run as failed, with the first line of what went wrong."""
         if self._run is not None:
-            text = str(error).strip() or type(error).__name__
             with suppress(Exception):
-                self._run.recorder.set_tags({"error": text.splitlines()[0]})
+                self._run.recorder.set_tags({"error": reason(error)})
         self._close("FAILED")
 
     def _close(self, status: str) -> None:
@@ -149,8 +149,7 @@ class TrackingHooks:
             run.close(status)
             _last_run = run.summary
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
-            logger.warning("The MLflow run %s was not closed: %s", run.summary.run_id, reason)
+            logger.warning("MLflow run %s was not closed: %s", run.summary.run_id, reason(error))
 
 
 class _OpenRun:

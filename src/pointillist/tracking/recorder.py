@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pointillist.errors import reason
 from pointillist.progress import Progress
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Recorder:
                 self.client.log_batch(self.run_id, metrics=batch)
             except Exception as error:
                 if not self._complained:
-                    reason = str(error).splitlines()[0]
-                    logger.warning("MLflow took no live metrics (%s). The run goes on.", reason)
+                    why = reason(error)
+                    logger.warning("MLflow took no live metrics (%s). The run goes on.", why)
                 self._complained = True
                 return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, reason
 from pointillist.parameters import Group
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
         client = MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
         return client, _experiment_id(client, experiment, store.artifact_location)
     except (MlflowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise PointillistError(
-            f"MLflow at {store.tracking_uri} ({store.named_by}) can't be used: {reason[:200]}\n"
+            f"MLflow at {store.tracking_uri} ({store.named_by}) can't be used: "
+            f"{reason(error)[:200]}\n"
             "Start that server, correct the address, or run without: --params tracking=false"
         ) from None
 

@@ -27,7 +27,7 @@ def measure_samples(
     model = artifacts.checkpoint.unpack(denoiser).to(diffusion.devices.resolve(device))
     generator = diffusion.devices.generator(seed, "evaluate")
     compared = model.standardize(samples.to_numpy()[: evaluation.n_eval])
-    anchors = model.standardize(model.original(model.density.anchors))
+    anchors = model.standardize(model.points)
 
     def draw(n: int) -> torch.Tensor:
         return model.standardize(model.original(model.density.sample(n, generator)[0]))

@@ -19,7 +19,7 @@ def animate_chain(reverse_chain: Tensors, denoiser: Tensors, rendering_: Renderi
     frames = rendering.animation.draw_frames(
         states,
         noise_ratios,
-        model.original(model.density.anchors),
+        model.points,
         n_frames=rendering_.frames,
         size=rendering_.size,
         points=rendering_.points,
@@ -44,7 +44,7 @@ def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> render
         forward,
         states[chosen],
         noise_ratios[chosen],
-        model.original(model.density.anchors),
+        model.points,
     )
 
 

@@ -26,7 +26,8 @@ def train_denoiser(
     """Teach a small network to say, for a noisy point, where on the shape it came from."""
     where = diffusion.devices.resolve(device)
     transform = shapes.Normalizer.from_dict(normalizer)
-    density = artifacts.checkpoint.make_density(shape_points.to_numpy(), transform, data)
+    points = shape_points.to_numpy()
+    density = artifacts.checkpoint.make_density(points, transform, data)
     path = diffusion.schedules.make_path(schedule)
     denoiser = diffusion.denoiser.initialize(network, path, seed).to(where)
     reports = diffusion.training.train(
@@ -41,7 +42,7 @@ def train_denoiser(
     ]
     trained = artifacts.checkpoint.Checkpoint(
         denoiser,
-        density,
+        points,
         transform,
         shape,
         {

@@ -1,0 +1,358 @@
+"""The whole project, from a temporary copy: through KedroSession and through the command line."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from mlflow import MlflowClient
+from PIL import Image
+
+from pointillist import artifacts, shapes
+from pointillist.datasets.tensors import decode
+from pointillist.errors import PointillistError
+
+QUICK = {
+    "training": {"steps": 30, "batch_size": 64, "report_every": 10},
+    "sampling": {"steps": 6, "n_samples": 500},
+    "evaluation": {"n_eval": 500, "noise_levels": 8, "risk_draws": 64, "projections": 20},
+    "rendering": {"frames": 8, "points": 200, "size": 160},
+}
+QUICK_TEXT = ",".join(
+    f"{group}.{name}={value}" for group, values in QUICK.items() for name, value in values.items()
+)
+
+
+def run(project: Path, *pipelines: str, load_versions=None, env=None, **parameters):
+    bootstrap_project(project)
+    options = {"project_path": project, "runtime_params": QUICK | parameters, "env": env}
+    with KedroSession.create(**options) as session:
+        session.run(pipeline_names=list(pipelines) or None, load_versions=load_versions)
+        return session.session_id
+
+
+def kedro(project: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(project / "src"), "COLUMNS": "100"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return subprocess.run(
+        [sys.executable, "-m", "kedro", *arguments],
+        cwd=project,
+        env=environment | options.pop("env", {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def saved(project: Path, name: str) -> list[Path]:
+    """All versions of a dataset, oldest first."""
+    return sorted(p for p in project.glob(f"data/*/*/{name}.*/*/*") if p.is_file())
+
+
+def mlflow(project: Path) -> tuple[MlflowClient, list]:
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("pointillist")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return client, sorted(runs, key=lambda r: r.info.start_time)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_project):
+    """A project in which everything ran once, for several tests to look at."""
+    project = copy_project(tmp_path_factory.mktemp("whole") / "project")
+    return project, run(project)
+
+
+def test_everything_is_saved_under_one_version(finished):
+    project, session = finished
+    names = ["shape_points", "normalizer", "denoiser", "training_history", "reverse_chain"]
+    names += ["samples", "metrics", "animation", "process", "loss"]
+    for name in names:
+        found = saved(project, name)
+        assert found, name
+        assert all(p.parent.name == session for p in found)
+        assert all(p.parts[-4] == "dino" for p in found)
+
+
+def test_samples_are_a_table_in_original_coordinates(finished):
+    project, _ = finished
+    samples = pd.read_parquet(next(p for p in saved(project, "samples") if p.suffix == ".parquet"))
+    truth = shapes.load("dino", None, project / "data/01_raw")
+    assert list(samples.columns) == ["x", "y"]
+    assert len(samples) == 500
+    spread = (samples.std() / truth.std()).to_numpy()
+    assert ((spread > 0.5) & (spread < 2)).all()
+
+
+def test_checkpoint_holds_all_that_belongs_together(finished):
+    project, session = finished
+    file = decode(saved(project, "denoiser")[0].read_bytes(), "denoiser")
+    truth = shapes.load("dino", None, project / "data/01_raw").to_numpy()
+    assert file.metadata["shape"] == "dino"
+    assert file.metadata["shape_digest"] == shapes.digest(truth)
+    assert file.metadata["version"] == session
+    assert file.metadata["parameters"]["training"]["steps"] == 30
+    model = artifacts.checkpoint.unpack(file)
+    np.testing.assert_allclose(model.original(model.density.anchors), truth)
+
+
+def test_chain_is_bounded_and_ends_in_the_samples(finished):
+    project, _ = finished
+    chain = decode(saved(project, "reverse_chain")[0].read_bytes(), "chain")
+    model = artifacts.checkpoint.unpack(decode(saved(project, "denoiser")[0].read_bytes(), "x"))
+    samples = pd.read_parquet(next(p for p in saved(project, "samples") if p.suffix == ".parquet"))
+    assert chain.tensors["x"].shape == (7, 500, 2)
+    np.testing.assert_array_equal(
+        model.original(chain.tensors["x"][-1].double()), samples.to_numpy()
+    )
+
+
+def test_every_metric_has_its_floor(finished):
+    project, _ = finished
+    metrics = json.loads(saved(project, "metrics")[0].read_text())
+    for name in ("off_manifold", "nn95", "coverage", "tv", "sw2"):
+        assert np.isfinite([metrics[name], metrics[f"{name}_floor"]]).all()
+    assert metrics["kl_bound_nats"] > 0
+
+
+def test_animation_is_a_gif_that_loops_and_holds(finished):
+    project, _ = finished
+    picture = Image.open(io.BytesIO(saved(project, "animation")[0].read_bytes()))
+    assert picture.n_frames == 8
+    assert picture.size == (160, 160)
+    assert picture.info["loop"] == 0
+
+
+def test_run_is_tracked_with_all_that_was_asked_for(finished):
+    project, session = finished
+    client, (recorded,) = mlflow(project)
+    info, data = recorded.info, recorded.data
+    assert (info.status, info.run_name) == ("FINISHED", "dino")
+    assert data.tags["kedro.session_id"] == session
+    assert data.tags["shape"] == "dino"
+    assert data.tags["device"] in {"cpu", "cuda", "mps"}
+    assert data.params["training.steps"] == "30"
+    assert data.params["training.learning_rate"] == "0.005"
+    assert data.params["sampling.sampler"] == "heun"
+    assert data.metrics["sw2_floor"] > 0
+    losses = client.get_metric_history(info.run_id, "training/loss")
+    assert [m.step for m in losses] == [10, 20, 30]
+    for name in ("learning_rate", "steps_per_second", "gradient_norm", "loss_floor"):
+        assert f"training/{name}" in data.metrics
+    (shape,) = recorded.inputs.dataset_inputs
+    truth = shapes.load("dino", None, project / "data/01_raw").to_numpy()
+    assert (shape.dataset.name, shape.dataset.digest) == ("dino", shapes.digest(truth))
+    uploaded = {
+        Path(file.path).name
+        for folder in client.list_artifacts(info.run_id)
+        for file in client.list_artifacts(info.run_id, folder.path)
+    }
+    assert uploaded == {
+        "denoiser.safetensors",
+        "training_history.csv",
+        "metrics.json",
+        "animation.gif",
+        "process.png",
+        "loss.png",
+        "samples.png",
+    }
+    assert not (project / "mlruns").exists()
+
+
+def test_same_parameters_same_bits(finished):
+    project, _ = finished
+    run(project, tracking=False)
+    first, second = (decode(p.read_bytes(), "x") for p in saved(project, "denoiser")[-2:])
+    for name, tensor in first.tensors.items():
+        np.testing.assert_array_equal(tensor.numpy(), second.tensors[name].numpy())
+    tables = [p for p in saved(project, "samples") if p.suffix == ".parquet"][-2:]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    metrics = [p.read_bytes() for p in saved(project, "metrics")[-2:]]
+    assert metrics[0] == metrics[1]
+    gifs = [p.read_bytes() for p in saved(project, "animation")[-2:]]
+    assert gifs[0] == gifs[1]
+
+
+def test_stages_run_one_by_one_and_link_to_the_training(project):
+    training = run(project, "train", shape="cat")
+    for stage in ("sample", "evaluate", "render"):
+        run(project, stage, shape="cat")
+    client, runs = mlflow(project)
+    assert [r.info.run_name for r in runs] == [
+        "cat train",
+        "cat sample",
+        "cat evaluate",
+        "cat render",
+    ]
+    trained, *later = runs
+    assert trained.data.tags["kedro.session_id"] == training
+    for recorded in later:
+        assert recorded.data.tags["training_run_id"] == trained.info.run_id
+        assert recorded.data.tags["mlflow.parentRunId"] == trained.info.run_id
+        assert recorded.data.tags["loaded.denoiser"] == training
+        assert recorded.data.params["training.steps"] == "30"
+    evaluated = later[1]
+    assert evaluated.data.metrics["sw2"] == trained.data.metrics["sw2"]
+
+
+def test_older_versions_are_loaded_on_request(project):
+    old = run(project, "train", "sample", tracking=False)
+    run(project, "train", tracking=False, seed=1)
+    with pytest.raises(PointillistError, match=f"--load-versions\\s+denoiser:{re.escape(old)}"):
+        run(project, "evaluate", tracking=False)
+    run(project, "evaluate", tracking=False, load_versions={"denoiser": old})
+    assert saved(project, "metrics")
+
+
+def test_own_shape_goes_through_the_whole_project(project, tmp_path):
+    rows = "\n".join(f"{3 * i},{i * i}" for i in range(-9, 10))
+    file = tmp_path / "my parabola.csv"
+    file.write_text(f"x,y\n{rows}\n")
+    run(project, shape_file=str(file), tracking=False)
+    assert saved(project, "animation")[0].parts[-4] == "my_parabola"
+    (project / "data/01_raw/line.csv").write_text("x,y\n5,1\n5,2\n5,3\n")
+    run(project, shape="line", tracking=False)
+    samples = pd.read_parquet(
+        next(p for p in saved(project, "samples") if "line" in p.parts and p.suffix == ".parquet")
+    )
+    assert samples.notna().all(axis=None)
+
+
+def test_a_sampled_shape_need_not_exist_any_more(project):
+    own = project / "data/01_raw/vee.csv"
+    own.write_text("x,y\n-1,1\n0,0\n1,1\n")
+    run(project, "train", shape="vee", tracking=False)
+    own.unlink()
+    run(project, "sample", shape="vee", tracking=False)
+    assert len(saved(project, "reverse_chain")) == 1
+
+
+@pytest.mark.parametrize("environment", ["tiny_tiny_diffusion", "tiny_diffusion", "fast", "gpu"])
+def test_presets_run(project, environment):
+    run(project, env=environment, tracking=False, device="cpu")
+    assert saved(project, "animation")
+
+
+REFUSED = {
+    "shpae=cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
+    "training.steps=-5": "'training.steps': input should be greater than or equal to 1 (got -5)",
+    "shape=unicorn": "Put your own at data/01_raw/unicorn.csv (columns x,y)",
+    "training.stepz=9": "Did you mean 'training.steps'?",
+    "shape_file=no.csv": "The shape_file 'no.csv' does not exist",
+}
+
+
+@pytest.mark.parametrize("parameters", REFUSED)
+def test_wrong_parameters_are_refused_before_anything_is_written(project, parameters):
+    before = sorted(project.rglob("*"))
+    result = kedro(project, "run", "--params", parameters)
+    assert result.returncode == 1
+    assert REFUSED[parameters] in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 2
+    written = {p for p in set(project.rglob("*")) - set(before) if "__pycache__" not in p.parts}
+    assert not written
+
+
+def test_wrong_pipeline_is_refused_with_the_right_one(project):
+    result = kedro(project, "run", "--pipelines", "trian")
+    assert result.returncode == 1
+    assert (
+        result.stderr.strip()
+        .splitlines()[-1]
+        .startswith("Error: Pipeline 'trian' is unknown. Did you mean 'train'?")
+    )
+
+
+def test_sampling_what_was_never_trained_names_the_command(project):
+    result = kedro(project, "run", "--pipeline", "sample", "--params", "shape=cat")
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        "Error: No trained model of 'cat' was found. Train one first: "
+        "kedro run --pipelines train --params shape=cat"
+    )
+
+
+def test_summary_names_model_run_and_next_step(project):
+    result = kedro(project, "run", "--pipeline", "train", "--params", QUICK_TEXT)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"Model +data/06_models/dino/denoiser.safetensors/", result.stdout)
+    assert re.search(r"MLflow run +dino train \(\w{32}\)", result.stdout)
+    assert "kedro run --pipelines sample --params shape=dino" in result.stdout
+    assert "\x1b[" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_run_is_killed_in_mlflow(project, sent):
+    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kedro", "run", "--params", "training.steps=1000000"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for _ in range(600):
+        _, runs = mlflow(project)
+        if runs and "training/loss" in runs[0].data.metrics:
+            break
+        time.sleep(0.1)
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode in {130, 143}, output
+    assert "Traceback" not in output
+    _, (recorded,) = mlflow(project)
+    assert recorded.info.status == "KILLED"
+    assert not saved(project, "denoiser")
+
+
+def test_failed_run_is_failed_in_mlflow(project):
+    run(project, "train")
+    model = saved(project, "denoiser")[0]
+    model.write_bytes(model.read_bytes()[:-100])
+    with pytest.raises(PointillistError, match="is damaged"):
+        run(project, "sample")
+    _, runs = mlflow(project)
+    assert [r.info.status for r in runs] == ["FINISHED", "FAILED"]
+    assert "damaged" in runs[1].data.tags["error"]
+
+
+def test_unreachable_server_is_said_with_the_setting(project):
+    result = kedro(
+        project,
+        "run",
+        "--params",
+        QUICK_TEXT,
+        env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+    )
+    assert result.returncode == 1
+    assert "MLFLOW_TRACKING_URI" in result.stderr
+    assert "--params tracking=false" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_ingest_alone_loads_neither_torch_nor_mlflow(project):
+    code = (
+        "import sys; from pathlib import Path; from kedro.framework.session import KedroSession; "
+        "from kedro.framework.startup import bootstrap_project; p = Path.cwd(); "
+        "bootstrap_project(p); s = KedroSession.create(project_path=p); "
+        "s.run(pipeline_names=['ingest']); "
+        "print([m for m in ('torch', 'mlflow', 'matplotlib') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True
+    )
+    assert result.stdout.strip().splitlines()[-1] == "[]", result.stderr

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pointillist.shapes import Normalizer
+
+points_of = arrays(np.float64, (12, 2), elements=st.floats(-1e6, 1e6, allow_subnormal=False))
+
+
+@given(points=points_of)
+def test_what_is_applied_can_be_inverted(points):
+    normalizer = Normalizer.fit(points) if np.ptp(points) > 1e-3 else Normalizer((1, 2), (3, 4))
+    there = normalizer.apply(points)
+    np.testing.assert_allclose(normalizer.invert(there), points, rtol=1e-9, atol=1e-6)
+
+
+def test_standardised_points_have_mean_zero_and_deviation_one():
+    points = np.random.default_rng(0).normal(size=(50, 2)) * [3, 40] + [7, -2]
+    standard = Normalizer.fit(points).apply(points)
+    np.testing.assert_allclose(standard.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(standard.std(0), 1)
+
+
+def test_a_line_keeps_the_scale_of_its_other_axis():
+    line = np.stack((np.full(9, 1 / 3), np.arange(9.0)), -1)
+    normalizer = Normalizer.fit(line)
+    assert normalizer.scale[0] == pytest.approx(line[:, 1].std())
+    np.testing.assert_allclose(normalizer.apply(line)[:, 0], 0, atol=1e-12)
+
+
+def test_given_centre_and_scale_are_kept():
+    normalizer = Normalizer.fit(np.zeros((2, 2)), (54.0, 48.0), (13.5, 12.0))
+    assert normalizer.apply([[108.0, 0.0]]).tolist() == [[4.0, -4.0]]
+
+
+def test_it_survives_json():
+    normalizer = Normalizer((1.5, 2.5), (0.1, 0.2))
+    assert Normalizer.from_dict(normalizer.to_dict()) == normalizer

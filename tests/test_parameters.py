@@ -1,0 +1,116 @@
+"""One set of defaults, bounds that hold, and refusals that name the nearest right name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointillist.errors import PointillistError
+from pointillist.parameters import Parameters, flatten, reference, validate
+
+PROJECT = Path(__file__).parent.parent
+DEFAULTS = flatten(Parameters().model_dump(mode="json"))
+
+
+def in_files(environment: str) -> dict:
+    merged: dict = {}
+    for file in (PROJECT / "conf" / environment).glob("parameters*.yml"):
+        merged |= flatten(yaml.safe_load(file.read_text()))
+    return merged
+
+
+def test_files_and_model_have_the_same_defaults():
+    in_conf = in_files("base")
+    assert in_conf.pop("shape").startswith("${shape_of:")
+    assert in_conf == {key: value for key, value in DEFAULTS.items() if key != "shape"}
+
+
+def test_default_shape_stands_in_globals():
+    assert yaml.safe_load((PROJECT / "conf/base/globals.yml").read_text())["shape"] == "dino"
+
+
+@pytest.mark.parametrize("environment", ["gpu", "fast", "tiny_tiny_diffusion", "tiny_diffusion"])
+def test_environments_hold_valid_parameters(environment):
+    nested: dict = {}
+    for key, value in in_files(environment).items():
+        *groups, name = key.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    assert nested
+    validate(nested)
+
+
+def test_reference_page_is_current():
+    page = (PROJECT / "docs/parameters.md").read_text()
+    assert page == "\n".join(reference()) + "\n", "run `make docs`"
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_every_parameter_is_described(name):
+    page = "\n".join(reference())
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    assert len(row.split("|")[4].strip()) > 10
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"shpae": "cat"}, "Parameter 'shpae' is unknown. Did you mean 'shape'?"),
+        ({"training": {"stepz": 9}}, "Did you mean 'training.steps'?"),
+        ({"steps": 9}, "Did you mean 'training.steps'?"),
+        (
+            {"training": {"steps": -5}},
+            "'training.steps': input should be greater than or equal to 1",
+        ),
+        ({"training": {"steps": "many"}}, "valid integer"),
+        ({"training": 5}, "'training' is a group (got 5)"),
+        ({"shape": "../etc"}, "can't be '../etc'"),
+        ({"sampling": {"sampler": "huen"}}, "'heun'"),
+        ({"schedule": {"beta_start": 0.5}}, "beta_start must not be above beta_end"),
+        ({"training": {"learning_rate": float("nan")}}, "finite"),
+        ({"device": "gpu"}, "can't be 'gpu'"),
+    ],
+)
+def test_refusals_name_parameter_and_cure(values, said):
+    with pytest.raises(PointillistError) as error:
+        validate(values)
+    assert said in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    values=st.dictionaries(
+        st.sampled_from(["shape", "seed", "training", "sampling", "data", "x"]), json_values
+    )
+)
+def test_whatever_is_given_is_taken_or_refused_in_words(values):
+    try:
+        validate(values)
+    except PointillistError as error:
+        assert str(error)
+
+
+@given(
+    name=st.sampled_from(sorted(DEFAULTS)),
+    value=st.floats() | st.integers() | st.text(max_size=6) | st.none(),
+)
+def test_single_values_too(name, value):
+    *groups, last = name.split(".")
+    nested = {groups[0]: {last: value}} if groups else {last: value}
+    try:
+        validate(nested)
+    except PointillistError as error:
+        assert name in str(error) or (groups and groups[0] in str(error))
