@@ -17,10 +17,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield `error`, what caused it, and so on: Kedro wraps what nodes and datasets raise."""
+    """Yield `error`, what caused it, and so on: Kedro wraps what nodes and datasets raise.
+
+    Only what was raised `from` a cause counts: an error that a handler happened to be busy with
+    would hide a fault in that handler.
+    """
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def reason(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """One file, whole or not at all; what is damaged is refused by name."""
 
 import base64
+import json
 import os
 import pickle
 
@@ -108,6 +109,13 @@ def test_a_failed_write_leaves_no_version_behind(tmp_path, monkeypatch):
 def test_nothing_saved_is_nothing_found(tmp_path):
     with pytest.raises(VersionNotFoundError):
         dataset(tmp_path).load()
+
+
+def test_what_a_file_holds_is_shown_by_kedro_viz(tmp_path):
+    dataset(tmp_path).save(FILE)
+    shown = json.loads(dataset(tmp_path).preview())
+    assert shown["kind"] == "test"
+    assert shown["tensors"] == {"a": [2, 3], "b": [2]}
 
 
 def test_gif_is_shown_by_kedro_viz(tmp_path):

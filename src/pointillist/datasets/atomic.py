@@ -14,9 +14,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     Folders that had to be made are removed again if the write fails, so that no empty version is
     taken for the newest one.
     """
-    made = _make_folders(path.parent)
+    made = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
     temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(descriptor, "wb") as file:
@@ -30,16 +31,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
-            for folder in reversed(made):
+            for folder in made:
                 folder.rmdir()
         raise
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Create `folder` and return those of its ancestors and itself that were missing, top first."""
-    missing = [p for p in (folder, *folder.parents) if not p.exists()][::-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
 
 
 def _sync_folder(folder: Path) -> None:

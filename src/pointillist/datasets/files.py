@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io.core import AbstractVersionedDataset, Version
-from kedro_datasets._typing import ImagePreview
+from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from pointillist.datasets.atomic import write_bytes
 from pointillist.datasets.tensors import Tensors, decode, encode, stamped
@@ -56,6 +57,12 @@ class TensorsDataset(_FileDataset):
     def save(self, data: Tensors) -> None:
         """Write the file."""
         self._write(encode(stamped(data, self.resolve_save_version())))
+
+    def preview(self) -> JSONPreview:
+        """Return metadata and the sizes of the tensors for Kedro-Viz."""
+        file = self.load()
+        sizes = {name: list(tensor.shape) for name, tensor in file.tensors.items()}
+        return JSONPreview(json.dumps(file.metadata | {"tensors": sizes}))
 
 
 class GifDataset(_FileDataset):

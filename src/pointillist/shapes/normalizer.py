@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Pair = tuple[float, float]
 
+# Relative; some hundred units in the last place, which a mean over many points may gather.
+_ROUNDING = 1e-14
+
 
 @dataclass(frozen=True)
 class Normalizer:
@@ -26,16 +29,14 @@ class Normalizer:
         """Standardise `points` (N, 2), original coordinates, unless `center` or `scale` is given.
 
         The deviation is the population's, so that the anchors' is exactly 1. An axis along which
-        the shape doesn't extend keeps the other's scale: a vertical line stays a line.
+        the shape extends by no more than rounding takes the other's scale: a vertical line stays a
+        line. The scale is above 0 whenever two points differ.
         """
         if scale is None:
-            deviation = [float(d) for d in points.std(0)]
-            reach = float(abs(points).max())
-            flat = [d <= 1e-9 * max(reach, 1e-300) for d in deviation]
-            scale = (
-                deviation[1] if flat[0] else deviation[0],
-                deviation[0] if flat[1] else deviation[1],
-            )
+            deviation = points.std(0)
+            flat = deviation <= _ROUNDING * abs(points).max(0)
+            x, y = (float(deviation.max() if f else d) for f, d in zip(flat, deviation, strict=True))
+            scale = (x, y)
         if center is None:
             mean = points.mean(0)
             center = (float(mean[0]), float(mean[1]))

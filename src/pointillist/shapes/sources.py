@@ -7,6 +7,7 @@ from the installed package, whose code is not run: importing it would import mat
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,8 @@ _DATA_MORPH = {
     "soccer": "soccer_ball.csv",
 }
 _FEWEST_POINTS, _MOST_POINTS = 2, 10_000_000
+# The square of a larger coordinate is no longer a finite double.
+_GREATEST = 1e100
 
 
 def names() -> tuple[str, ...]:
@@ -109,7 +112,12 @@ def load(shape: str, shape_file: str | Path | None, folder: Path) -> pd.DataFram
 
     path = locate(shape, shape_file, folder)
     try:
-        table = pd.read_csv(path, skipinitialspace=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # Blank lines are kept for now, so that a row's number is that of its line.
+            table = pd.read_csv(
+                path, skipinitialspace=True, index_col=False, skip_blank_lines=False
+            )
     except pd.errors.EmptyDataError:
         raise PointillistError(
             f"{path} is empty. It needs a header x,y and a row a point."
@@ -119,9 +127,13 @@ def load(shape: str, shape_file: str | Path | None, folder: Path) -> pd.DataFram
         raise PointillistError(
             f"{path} is not a CSV table: {reason}. It needs a header x,y and a row a point."
         ) from None
+    except pd.errors.ParserWarning:
+        raise PointillistError(
+            f"{path} has rows with more cells than its header. Its first line must name every column."
+        ) from None
     except OSError as error:
         raise PointillistError(f"{path} can't be read: {error.strerror}.") from None
-    return _points(table, path)
+    return _points(table.dropna(how="all"), path)
 
 
 def _points(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -137,17 +149,18 @@ def _points(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{path} has no column {' and '.join(missing)} (found: {found}). Its first line must "
             f"be x,y.{hint}"
         )
-    points = pd.DataFrame()
+    points = pd.DataFrame(index=table.index)
     for axis in "xy":
         column = table[by_name[axis]]
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-        bad = np.flatnonzero(~np.isfinite(numbers))
+        bad = np.flatnonzero(~(numbers.abs() <= _GREATEST))
         if len(bad):
             value = column.iloc[bad[0]]
             shown = "nothing" if value != value else repr(str(value))
             # The header is line 1.
             raise PointillistError(
-                f"{path}, line {bad[0] + 2}, column {axis}: {shown} where a finite number must be. "
+                f"{path}, line {table.index[bad[0]] + 2}, column {axis}: {shown} where a finite "
+                f"number (at most {_GREATEST:g}) must be. "
                 f"Mend or delete the row{f' ({len(bad)} rows are like it)' if len(bad) > 1 else ''}."
             )
         points[axis] = numbers
@@ -160,4 +173,6 @@ def _points(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{path} has {len(points.drop_duplicates())} distinct points; a shape needs at least "
             f"{_FEWEST_POINTS}."
         )
-    return points
+    if not points.std(ddof=0).max() > 0:
+        raise PointillistError(f"{path}: its points are too close together to tell them apart.")
+    return points.reset_index(drop=True)

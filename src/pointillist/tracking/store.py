@@ -113,7 +113,9 @@ def _experiment_id(client: MlflowClient, name: str, artifact_location: str | Non
     if (found := client.get_experiment_by_name(name)) is not None:
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(name, artifact_location=artifact_location))
+        # MLflow's pages then open on what a training is about, not on language models.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return str(client.create_experiment(name, artifact_location, tags=kind))
     except MlflowException:
         # Another first run was faster.
         if (found := client.get_experiment_by_name(name)) is None:
