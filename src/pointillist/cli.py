@@ -3,37 +3,87 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
-from kedro import KedroDeprecationWarning
+import yaml
+from kedro import KedroDeprecationWarning, runner
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import KedroCliError
+from kedro.framework.project import LOGGING
+from kedro.io.core import DatasetNotFoundError
 
 from pointillist.errors import PointillistError, nearest
+from pointillist.terminal import display
 
 _PIPELINES = ("__default__", "ingest", "train", "sample", "evaluate", "render")
+_RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 
 
 class _Run(click.Command):
     """Kedro's run command; what can be mended is said without a traceback."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the options."""
+        with _in_words():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the names of the pipelines, run, and turn errors into messages and exit codes."""
+        """Check names, run, and turn errors into messages and exit codes."""
         # Both spellings work; the deprecation is Kedro's, not the person's, to think about.
         warnings.simplefilter("ignore", KedroDeprecationWarning)
-        for name in filter(None, [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]):
-            if name not in _PIPELINES:
-                known = ", ".join(_PIPELINES[1:])
-                hint = nearest(name, _PIPELINES)
-                raise click.ClickException(f"Pipeline {name!r} is unknown.{hint} Known: {known}.")
+        _log_as_the_project_does(getattr(ctx.obj, "project_path", None))
+        pipelines = [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]
+        for name in filter(None, pipelines):
+            _require_known("Pipeline", name, _PIPELINES)
+        chosen = ctx.params.get("runner")
+        if chosen and "." not in chosen and not hasattr(runner, chosen):
+            _require_known("Runner", chosen, _RUNNERS)
         try:
-            return super().invoke(ctx)
-        except PointillistError as error:
-            raise click.ClickException(str(error)) from None
+            with _in_words():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
+            display.stop()
             click.echo("Stopped.", err=True)
             ctx.exit(130)
+        finally:
+            display.stop()
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn errors that a person can mend into messages; others keep their traceback."""
+    try:
+        yield
+    except (PointillistError, KedroCliError, DatasetNotFoundError) as error:
+        raise click.ClickException(str(error)) from None
+    except ValueError as error:
+        # How Kedro says that --nodes, --tags, --to-outputs and the like fit nothing.
+        if str(error).startswith(("Pipeline does not contain", "Pipeline contains no nodes")):
+            raise click.ClickException(str(error)) from None
+        raise
+
+
+def _require_known(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        listed = ", ".join(other for other in known if other != "__default__")
+        raise click.ClickException(
+            f"{what} {name!r} is unknown.{nearest(name, known)} Known: {listed}."
+        )
+
+
+def _log_as_the_project_does(project: Path | None) -> None:
+    """Apply conf/logging.yml where Kedro, which looks in the working directory only, missed it."""
+    if project is None or "KEDRO_LOGGING_CONFIG" in os.environ or project == Path.cwd():
+        return
+    file = project / "conf" / "logging.yml"
+    if file.is_file():
+        LOGGING.configure(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
 def _friendly_run() -> click.Command:

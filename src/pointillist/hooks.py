@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
+import click
+from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.io.core import DatasetError, VersionNotFoundError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pointillist import diffusion, shapes, tracking
-from pointillist.errors import PointillistError, causes
+from pointillist.errors import PointillistError, causes, nearest
 from pointillist.parameters import Parameters, validate
-from pointillist.terminal import ProgressDisplay, print_summary
+from pointillist.terminal import display, print_summary
 
 logger = logging.getLogger(__name__)
 
@@ -37,54 +42,87 @@ _NEXT = {
 }
 
 
+class ConfigurationError(PointillistError, click.ClickException):
+    """A configuration that can't be used, said in a line by every Kedro command, not only by `run`."""
+
+
 class ProjectHooks:
     """Validation, progress, errors and the summary."""
 
     def __init__(self) -> None:
         self._parameters = Parameters()
         self._project = Path()
-        self._saved: dict[str, str] = {}
-        self._display = ProgressDisplay()
-        self._started = 0.0
+        self._saved: set[str] = set()
+        self._started: dict[str, float] = {}
+        self._loading: str | None = None
+        self._saving: str | None = None
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Refuse unknown or impossible parameters and shapes before anything is written."""
         self._project = Path(context.project_path)
-        self._parameters = validate(context.config_loader["parameters"])
+        try:
+            values = _read_parameters(context)
+            self._parameters = validate(values)
+            self._check_device_and_shape()
+        except PointillistError as error:
+            raise ConfigurationError(str(error)) from None
+        # From here on the shape has one spelling, as it has in the catalog's paths.
+        context.config_loader["parameters"] = {**values, "shape": self._parameters.shape}
+
+    def _check_device_and_shape(self) -> None:
+        name = shapes.canonical_name(self._parameters.shape)
+        self._parameters = self._parameters.model_copy(update={"shape": name})
         if self._parameters.device not in ("auto", "cpu"):
             diffusion.devices.resolve(self._parameters.device)
-        shape, shape_file = self._parameters.shape, self._parameters.shape_file
+        shape_file = self._parameters.shape_file
         # A trained model carries its points: it can be sampled when the file is long gone.
-        if not (self._project / "data" / "06_models" / shape).is_dir() or shape_file:
-            shapes.locate(shape, shape_file, self._project / "data" / "01_raw")
+        if not (self._project / "data" / "06_models" / name).is_dir() or shape_file:
+            shapes.locate(name, shape_file, self._project / "data" / "01_raw")
 
     @hook_impl
     def before_pipeline_run(self) -> None:
         """Start to show progress."""
         self._saved.clear()
-        self._display.start()
+        self._loading = self._saving = None
+        display.start()
 
     @hook_impl
-    def before_node_run(self) -> None:
+    def before_dataset_loaded(self, dataset_name: str) -> None:
+        """Note what is being read, for the message if it can't be."""
+        self._loading = dataset_name
+
+    @hook_impl
+    def after_dataset_loaded(self) -> None:
+        """Forget it."""
+        self._loading = None
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Note what is being written, for the message if it can't be."""
+        self._saving = dataset_name
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
         """Note when a node starts."""
-        self._started = time.perf_counter()
+        self._started[node.name] = time.perf_counter()
 
     @hook_impl
     def after_node_run(self, node: Node) -> None:
         """Say in a line that a node is done."""
-        seconds = time.perf_counter() - self._started
+        seconds = time.perf_counter() - self._started[node.name]
         logger.info("%-9s %-18s %6.1f s", *sorted(node.tags)[:1], node.name, seconds)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Note what this run made."""
-        self._saved[dataset_name] = dataset_name
+        self._saved.add(dataset_name)
+        self._saving = None
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Say what came out, where it is and what to try next."""
-        self._display.stop()
+        display.stop()
         shape = self._parameters.shape
         metrics = catalog.load("metrics") if "metrics" in self._saved else None
         facts: dict[str, str] = {}
@@ -103,7 +141,7 @@ class ProjectHooks:
     @hook_impl(trylast=True)
     def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
         """Turn errors that a person can mend into a line or two; others keep their traceback."""
-        self._display.stop()
+        display.stop()
         if message := self._explain(error, catalog):
             raise PointillistError(message) from error
 
@@ -127,14 +165,33 @@ class ProjectHooks:
                 message := self._explain_missing(str(cause), catalog)
             ):
                 return message
+        if any(isinstance(cause, DatasetError | OSError) for cause in chain):
+            if self._saving is not None:
+                return self._explain_unsaved(self._saving, chain[-1], catalog)
+            if self._loading is not None:
+                return self._explain_unreadable(self._loading, chain[-1], catalog)
         for cause in chain:
-            if isinstance(cause, OSError) and cause.strerror:
-                where = f": {cause.filename}" if cause.filename else ""
-                return f"{cause.strerror}{where}"
-        for cause in chain:
+            if isinstance(cause, OSError) and cause.strerror and cause.filename:
+                return f"{cause.strerror}: {cause.filename}"
             if isinstance(cause, DatasetError):
-                return str(cause).strip().splitlines()[0]
+                return _first_line(cause)
         return None
+
+    def _explain_unsaved(self, name: str, cause: BaseException, catalog: CatalogProtocol) -> str:
+        where = _relative(_folder(catalog, name) or Path(name), self._project)
+        return f"{name} can't be saved in {where}: {_first_line(cause)}"
+
+    def _explain_unreadable(self, name: str, cause: BaseException, catalog: CatalogProtocol) -> str:
+        where = _relative(_saved_path(catalog, name), self._project)
+        message = f"{where} can't be read: {_first_line(cause)}"
+        if name not in _MADE_BY:
+            return message
+        command = (
+            f"kedro run --pipelines {_MADE_BY[name][0]} --params shape={self._parameters.shape}"
+        )
+        return (
+            f"{message}\nMake it again: {command}\nOr load another: --load-versions {name}:VERSION"
+        )
 
     def _explain_missing(self, message: str, catalog: CatalogProtocol) -> str | None:
         """Name the command that makes the dataset no version of which was found."""
@@ -149,6 +206,29 @@ class ProjectHooks:
             command = f"kedro run --pipelines {stage} --params shape={shape}"
             return f"{sentence.format(shape=shape)}: {command}"
         return None
+
+
+def _read_parameters(context: KedroContext) -> dict[str, Any]:
+    """Read the parameters' files and command line as they are, and say which file can't be read."""
+    loader = context.config_loader
+    try:
+        return dict(loader["parameters"])
+    except MissingConfigException:
+        known = [p.name for p in Path(loader.conf_source).glob("*") if p.is_dir()]
+        if context.env is None or context.env in known:
+            raise
+        raise PointillistError(
+            f"Environment {context.env!r} is unknown.{nearest(context.env, known)} "
+            f"Known: {', '.join(sorted(known))}."
+        ) from None
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise PointillistError(f"The parameters can't be read: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _folder(catalog: CatalogProtocol, name: str) -> Path | None:

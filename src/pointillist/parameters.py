@@ -125,12 +125,13 @@ class Network(Group):
     input_features: int = Field(
         96, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal input embedding."
     )
-    input_bandwidth: float = Field(
-        5.0,
+    input_bandwidth: float | None = Field(
+        None,
         gt=0,
         le=1000,
         description="Greatest frequency of the fourier input embedding, in multiples of pi radians "
-        "per unit of the model coordinates.",
+        "per unit of the model coordinates; null: 3/4 of one over the points' median distance to "
+        "their nearest neighbour, between 4 and 24.",
     )
     time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
         "fourier",

@@ -89,6 +89,10 @@ class ProgressDisplay:
         return progress.step / elapsed if elapsed > 0 else 0.0
 
 
+display = ProgressDisplay()
+"""The one display of this process: a run that is interrupted between hooks must still be tidied up."""
+
+
 def _bars() -> RichProgress:
     from rich.console import Console
     from rich.progress import (

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from pointillist.diffusion.denoiser import Denoiser, coefficients, initialize
+from pointillist.diffusion.denoiser import Denoiser, coefficients, fitted, initialize
+from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
 from pointillist.parameters import Network, Schedule
 
@@ -67,6 +68,16 @@ def test_weights_depend_on_the_seed_alone():
     again = initialize(Network(), path, 1)
     assert all(map(torch.equal, one.state_dict().values(), again.state_dict().values()))
     assert not torch.equal(one.output.weight, two.output.weight)
+
+
+def test_input_bandwidth_follows_the_spacing_unless_given():
+    line = torch.stack((0.1 * torch.arange(50.0), torch.zeros(50)), -1)
+    density = GaussianMixture(line, 0.01)
+    assert fitted(Network(), density).input_bandwidth == pytest.approx(7.5)
+    assert fitted(Network(input_bandwidth=3.0), density).input_bandwidth == 3.0
+    frequencies = Denoiser(fitted(Network(), density), make_path(Schedule())).embed_input
+    greatest = frequencies.embedding.frequencies.norm(dim=-1).max().item()
+    assert greatest == pytest.approx(7.5 * math.pi, rel=0.01)
 
 
 def test_tied_layers_share_their_weights():

@@ -116,3 +116,10 @@ def test_single_precision_is_enough_for_training_targets(ring, bandwidth):
         single = truth.to("cpu", torch.float32).denoise(x, 1.0, sigma)
         error = single.double() - truth.denoise(x.double(), 1.0, sigma)
         assert (error.square().sum(-1).mean() / sigma**2).item() < 1e-4
+
+
+def test_spacing_is_the_median_gap_whatever_repeats():
+    line = torch.stack((torch.arange(50.0), torch.zeros(50)), -1).double()
+    assert GaussianMixture(line, 0.01).spacing() == 1
+    assert GaussianMixture(torch.cat((line, line, 2 * line)), 0.01).spacing() == 1
+    assert GaussianMixture(line[:1].repeat(5, 1), 0.01).spacing() == 0.01

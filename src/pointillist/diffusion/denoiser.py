@@ -137,6 +137,18 @@ class Denoiser(nn.Module):
         return self.embed_time(self.path.timestep(t).reshape(-1, 1))
 
 
+def fitted(network: Network, density: GaussianMixture) -> Network:
+    """Return `network` with the input bandwidth that suits the spacing of the anchors, if it has none.
+
+    Finer detail needs higher frequencies, and higher frequencies than needed cost accuracy: with
+    the greatest at 3/4 pi / spacing, its half wave spans a little more than the gap between anchors.
+    """
+    if network.input_bandwidth is not None:
+        return network
+    bandwidth = min(24.0, max(4.0, 0.75 / density.spacing()))
+    return network.model_copy(update={"input_bandwidth": bandwidth})
+
+
 def initialize(network: Network, path: Path, seed: int) -> Denoiser:
     """Return a denoiser whose first weights depend on `seed` alone."""
     with torch.random.fork_rng(devices=[]):
@@ -174,7 +186,7 @@ def _input_embedding(network: Network) -> tuple[nn.Module, int]:
     if network.input_embedding == "sinusoidal":
         # tiny-diffusion stretches the coordinates by 25 before its positional embedding.
         return _PerAxis(FourierFeatures(_geometric_frequencies(features, 25.0))), 4 * features
-    frequencies = _planar_frequencies(features, network.input_bandwidth)
+    frequencies = _planar_frequencies(features, network.input_bandwidth or 4.0)
     return _WithIdentity(FourierFeatures(frequencies)), 2 + 2 * features
 
 

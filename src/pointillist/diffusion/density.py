@@ -44,6 +44,20 @@ class GaussianMixture:
         covariance = centred.T @ centred / len(self.anchors)
         return mean, covariance + self.bandwidth**2 * torch.eye(2).to(covariance)
 
+    def spacing(self, n: int = 2048) -> float:
+        """Return the median distance from an anchor to its nearest other, over at most n anchors.
+
+        Anchors at one place count as one.
+        """
+        distinct = torch.unique(self.anchors, dim=0)
+        if len(distinct) < 2:
+            return self.bandwidth
+        some = distinct[:: math.ceil(len(distinct) / n)]
+        nearest = [
+            torch.cdist(rows, distinct).topk(2, largest=False).values for rows in some.split(256)
+        ]
+        return torch.cat(nearest)[:, 1].median().item()
+
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw x_0 (n, 2) and the index (n,) of the anchor that each point came from."""
         anchors = self.anchors

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 Pair = tuple[float, float]
 
-# Relative; some hundred units in the last place, which a mean over many points may gather.
-_ROUNDING = 1e-14
+# A shape so much thinner than long is a line. And a mean gathers rounding errors, some tens of units
+# in the last place, so that the deviation of equal numbers isn't quite 0.
+_THINNEST, _ROUNDING = 1e-9, 1e-14
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class Normalizer:
 
         The deviation is the population's, so that the anchors' is exactly 1. An axis along which
         the shape extends by no more than rounding takes the other's scale: a vertical line stays a
-        line. The scale is above 0 whenever two points differ.
+        line. The scale is above 0 whenever two points differ by more than a double can square.
         """
         if scale is None:
             deviation = points.std(0)
-            flat = deviation <= _ROUNDING * abs(points).max(0)
-            x, y = (float(deviation.max() if f else d) for f, d in zip(flat, deviation, strict=True))
+            flat = (deviation <= _THINNEST * deviation.max()) | (
+                deviation <= _ROUNDING * abs(points).max(0)
+            )
+            x, y = (
+                float(deviation.max() if f else d) for f, d in zip(flat, deviation, strict=True)
+            )
             scale = (x, y)
         if center is None:
             mean = points.mean(0)

@@ -129,7 +129,8 @@ def load(shape: str, shape_file: str | Path | None, folder: Path) -> pd.DataFram
         ) from None
     except pd.errors.ParserWarning:
         raise PointillistError(
-            f"{path} has rows with more cells than its header. Its first line must name every column."
+            f"{path} has rows with more cells than its first line, which must name every column "
+            "(x,y), separated by commas."
         ) from None
     except OSError as error:
         raise PointillistError(f"{path} can't be read: {error.strerror}.") from None

@@ -29,6 +29,7 @@ def train_denoiser(
     points = shape_points.to_numpy()
     density = artifacts.checkpoint.make_density(points, transform, data)
     path = diffusion.schedules.make_path(schedule)
+    network = diffusion.denoiser.fitted(network, density)
     denoiser = diffusion.denoiser.initialize(network, path, seed).to(where)
     reports = diffusion.training.train(
         denoiser,
