@@ -86,15 +86,12 @@ def _log_as_the_project_does(project: Path | None) -> None:
         LOGGING.configure(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
-def _friendly_run() -> click.Command:
-    command = copy.copy(kedro_run)
-    command.__class__ = _Run
-    return command
-
-
 @click.group(name="pointillist")
 def cli() -> None:
     """Pointillist's commands."""
 
 
-cli.add_command(_friendly_run(), "run")
+run = copy.copy(kedro_run)
+"""Kedro's own command, options and help included; `python -m pointillist` looks for this name."""
+run.__class__ = _Run
+cli.add_command(run, "run")

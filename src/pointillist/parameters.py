@@ -131,7 +131,7 @@ class Network(Group):
         le=1000,
         description="Greatest frequency of the fourier input embedding, in multiples of pi radians "
         "per unit of the model coordinates; null: 3/4 of one over the points' median distance to "
-        "their nearest neighbour, between 4 and 24.",
+        "their nearest neighbour, between 4 and 10.",
     )
     time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
         "fourier",

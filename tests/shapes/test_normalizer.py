@@ -30,6 +30,23 @@ def test_a_line_keeps_the_scale_of_its_other_axis():
     np.testing.assert_allclose(normalizer.apply(line)[:, 0], 0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[1e12, 0], [1e12, 1e-3]],
+        [[1e-17, 0], [-1e-17, 1]],
+        [[1e12, 1e12], [1e12, 1e12 * (1 + 2e-16)]],
+        [[1e100, 0], [-1e100, 1e-100]],
+    ],
+    ids=["far", "rounding beside a line", "one unit in the last place", "extremes"],
+)
+def test_two_points_are_enough_wherever_they_are(points):
+    normalizer = Normalizer.fit(np.array(points))
+    assert np.isfinite(normalizer.scale).all()
+    assert min(normalizer.scale) > 0
+    assert abs(normalizer.apply(points)).max() == pytest.approx(1, abs=1e-3)
+
+
 def test_given_centre_and_scale_are_kept():
     normalizer = Normalizer.fit(np.zeros((2, 2)), (54.0, 48.0), (13.5, 12.0))
     assert normalizer.apply([[108.0, 0.0]]).tolist() == [[4.0, -4.0]]

@@ -59,6 +59,13 @@ def test_own_file_goes_before_data_morph(tmp_path):
     assert len(shapes.load("cat", None, tmp_path)) == 2
 
 
+def test_blank_lines_and_trailing_commas_are_no_points(tmp_path):
+    write(tmp_path, "own.csv", "x,y\n0,0,\n\n1,2,\n,,\n\n")
+    points = shapes.load("own", None, tmp_path)
+    assert points.to_numpy().tolist() == [[0, 0], [1, 2]]
+    assert points.index.tolist() == [0, 1]
+
+
 def test_shape_file_goes_before_all(tmp_path):
     file = write(tmp_path, "other.csv", "y,x,colour\n1,2,red\n3,4,blue\n")
     points = shapes.load("cat", file, tmp_path)
@@ -89,6 +96,10 @@ def test_unknown_shape_names_the_known_ones_and_the_cure(tmp_path):
         ("x,y\n1,2\n3,nan\n5,inf\n", "line 3, column y: nothing"),
         ("x,y\n1,2\n3,inf\n", "line 3, column y: 'inf'"),
         ("x,y\n1,2\n3,4,5,6\n", "is not a CSV table"),
+        ("x,y\n1,2,3\n4,5,6\n", "more cells than its first line"),
+        ("x,y\n1,2\n\n\n3,four\n", "line 5, column y: 'four'"),
+        ("x,y\n1e308,2\n-1e308,4\n", "line 2, column x: '1e+308'"),
+        ("x,y\n1e-320,2\n2e-320,2\n", "too close together"),
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "is not a CSV table"),
     ],
     ids=lambda value: repr(value)[:24],

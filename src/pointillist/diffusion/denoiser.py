@@ -145,7 +145,7 @@ def fitted(network: Network, density: GaussianMixture) -> Network:
     """
     if network.input_bandwidth is not None:
         return network
-    bandwidth = min(24.0, max(4.0, 0.75 / density.spacing()))
+    bandwidth = min(10.0, max(4.0, 0.75 / density.spacing()))
     return network.model_copy(update={"input_bandwidth": bandwidth})
 
 

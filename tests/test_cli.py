@@ -1,0 +1,135 @@
+"""What is mistyped on the command line is said in a line, with what would have been right."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.project import run as kedro_run
+
+from pointillist import cli
+from pointillist.pipeline_registry import register_pipelines
+
+DAMAGED_PARAMETERS = {
+    "shpae: cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
+    "a: [": "conf/local/parameters.yml, unable to read line 1",
+    "seed: ${nope}": "The parameters can't be read: Interpolation key 'nope' not found",
+}
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m ARGUMENTS` in `folder` of a copied project."""
+    project = next(p for p in (folder, *folder.parents) if (p / "pyproject.toml").exists())
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(project / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_run_has_the_options_and_the_help_of_kedros_own():
+    assert [p.name for p in cli.run.params] == [p.name for p in kedro_run.params]
+    context = click.Context(kedro_run, info_name="run")
+    assert cli.run.get_help(context) == kedro_run.get_help(context)
+
+
+def test_known_pipelines_are_the_registered_ones():
+    assert set(cli._PIPELINES) == set(register_pipelines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
+        (["--pipelines", "ingest,nope"], "Known: ingest, train, sample, evaluate, render."),
+        (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
+        (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),
+        (["--load-versions", "denoiser"], "Expected the form of 'load_versions'"),
+        (["--pipeline", "train", "--pipelines", "train"], "cannot be used together"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused_in_a_line(arguments, said):
+    result = CliRunner().invoke(cli.run, arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--env", "fsat"], "Environment 'fsat' is unknown. Did you mean 'fast'? Known: base,"),
+        (["--nodes", "nope"], "nodes named ['nope']"),
+        (["--tags", "nope"], "contains no nodes"),
+        (["--load-versions", "nope:2020"], "keys [nope] are not found in the catalog"),
+    ],
+)
+def test_names_that_the_project_does_not_have_are_refused_in_a_line(project, arguments, said):
+    result = command(project, "kedro", "run", *arguments)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", DAMAGED_PARAMETERS)
+def test_every_command_says_what_is_wrong_with_the_configuration(project, content):
+    (project / "conf/local/parameters.yml").write_text(content)
+    result = command(project, "kedro", "catalog", "describe-datasets")
+    assert result.returncode == 1
+    assert DAMAGED_PARAMETERS[content] in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_packaged_project_runs_without_kedros_command(project):
+    result = command(project, "pointillist", "--params", "shpae=cat")
+    assert result.returncode == 1
+    assert result.stderr.strip() == "Error: Parameter 'shpae' is unknown. Did you mean 'shape'?"
+
+
+def test_a_run_from_another_folder_of_the_project_is_as_calm(project):
+    result = command(project / "data", "kedro", "run", "--pipelines", "ingest")
+    assert result.returncode == 0, result.stderr
+    assert (project / "data/02_intermediate/dino").is_dir()
+    assert "Loading data from" not in result.stdout + result.stderr
+    assert "Completed node" not in result.stdout + result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal there")
+def test_ctrl_c_leaves_the_terminal_as_it_was(project):
+    """The bar hides the cursor; it must be there again, in the order in which bytes are sent."""
+    import pty
+
+    keyboard, screen = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kedro", "run", "--params", "tracking=false,training.steps=1000000"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project / "src"), "TERM": "xterm"},
+        stdin=screen,
+        stdout=screen,
+        stderr=screen,
+        start_new_session=True,
+    )
+    os.close(screen)
+    shown = b""
+    interrupted = False
+    while True:
+        try:
+            shown += os.read(keyboard, 65536)
+        except OSError:  # how Linux says that nobody writes any more
+            break
+        if not interrupted and b"\x1b[?25l" in shown:
+            process.send_signal(2)
+            interrupted = True
+    os.close(keyboard)
+    assert process.wait(timeout=60) == 130
+    assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > 0
+    assert shown.strip().endswith(b"Stopped.")
