@@ -184,7 +184,7 @@ class Training(Group):
         description="Points drawn once and walked through in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
-    steps: int = Field(1200, ge=1, le=10_000_000, description="Optimiser steps.")
+    steps: int = Field(1000, ge=1, le=10_000_000, description="Optimiser steps.")
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",

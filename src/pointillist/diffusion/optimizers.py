@@ -78,7 +78,7 @@ def adam(
     return update
 
 
-def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
+def orthogonalize(matrices: Tensor, iterations: int = 4) -> Tensor:
     """Push the singular values of `matrices` (L, m, m) towards 1 by a quintic Newton-Schulz iteration.
 
     Coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon): they converge
