@@ -219,7 +219,7 @@ def test_muon_equals_torch():
     references = [v.clone().requires_grad_() for v in values]
     gradients = torch.zeros_like(values)
     update = muon(values, gradients, 0.02)
-    optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95)
+    optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95, ns_steps=4)
     for _ in range(5):
         gradients.copy_(torch.randn(2, 32, 32, generator=generator))
         for reference, gradient in zip(references, gradients, strict=True):
