@@ -81,8 +81,10 @@ class ProjectHooks:
             shapes.locate(name, shape_file, self._project / "data" / "01_raw")
 
     @hook_impl
-    def before_pipeline_run(self) -> None:
-        """Start to show progress."""
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Start to show progress; set the number of threads, if there is something to compute."""
+        if {"train", "sample", "evaluate"} & _stages(pipeline):
+            diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
         display.start()
@@ -146,7 +148,7 @@ class ProjectHooks:
             raise PointillistError(message) from error
 
     def _next_step(self, pipeline: Pipeline) -> str:
-        stages = {tag for node in pipeline.nodes for tag in node.tags}
+        stages = _stages(pipeline)
         for stage in ("render", "evaluate", "sample", "train", "ingest"):
             if stage in stages and stage in _NEXT:
                 return _NEXT[stage]
@@ -223,6 +225,10 @@ def _read_parameters(context: KedroContext) -> dict[str, Any]:
         ) from None
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise PointillistError(f"The parameters can't be read: {_first_line(error)}") from None
+
+
+def _stages(pipeline: Pipeline) -> set[str]:
+    return {tag for node in pipeline.nodes for tag in node.tags}
 
 
 def _first_line(error: BaseException) -> str:

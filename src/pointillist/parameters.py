@@ -326,6 +326,13 @@ class Parameters(Group):
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps.",
     )
+    threads: int = Field(
+        2,
+        ge=1,
+        le=1024,
+        description="CPU threads, at most one a core. A network this small gains nothing from more; "
+        "with 1, other work on the machine can't stall it. Results are bit-equal for equal numbers.",
+    )
     tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
     data: Data = Data()
     schedule: Schedule = Schedule()

@@ -21,16 +21,16 @@ from PIL import Image
 from pointillist import artifacts, shapes
 from pointillist.datasets.tensors import decode
 from pointillist.errors import PointillistError
+from pointillist.parameters import flatten
 
 QUICK = {
+    "threads": 1,
     "training": {"steps": 30, "batch_size": 64, "report_every": 10},
     "sampling": {"steps": 6, "n_samples": 500},
     "evaluation": {"n_eval": 500, "noise_levels": 8, "risk_draws": 64, "projections": 20},
     "rendering": {"frames": 8, "points": 200, "size": 160},
 }
-QUICK_TEXT = ",".join(
-    f"{group}.{name}={value}" for group, values in QUICK.items() for name, value in values.items()
-)
+QUICK_TEXT = ",".join(f"{name}={value}" for name, value in flatten(QUICK).items())
 
 
 def run(project: Path, *pipelines: str, load_versions=None, env=None, **parameters):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 
 import torch
@@ -32,6 +33,11 @@ def resolve(device: str) -> torch.device:
             f"Device {device!r} is not available here. Use --params device=auto, or device=cpu."
         )
     return resolved
+
+
+def use_threads(threads: int) -> None:
+    """Let torch compute on this many CPU threads, but no more than there are cores."""
+    torch.set_num_threads(min(threads, os.cpu_count() or 1))
 
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:

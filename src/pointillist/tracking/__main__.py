@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from kedro.config import OmegaConfigLoader
 
+from pointillist.errors import PointillistError
 from pointillist.tracking import store as stores
 
 
@@ -17,7 +19,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pointillist.tracking", description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     options = parser.parse_args()
-    project = Path.cwd()
+    try:
+        _serve(Path.cwd(), options.port)
+    except PointillistError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _serve(project: Path, port: int) -> None:
+    if not (project / "conf" / "base").is_dir():
+        raise PointillistError(
+            f"{project} is no project (it has no conf/base). Change to its folder."
+        )
+    # Kedro's own use of omegaconf, which nobody here can mend.
+    warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
     loader = OmegaConfigLoader(
         str(project / "conf"),
         base_env="base",
@@ -30,9 +44,9 @@ def main() -> None:
         print(f"Runs are recorded by the server at {store.tracking_uri}: open that address.")
         return
     stores.connect(store, settings.experiment)
-    print(f"MLflow: http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
-    command += ["--port", str(options.port), "--backend-store-uri", store.tracking_uri]
+    command += ["--port", str(port), "--backend-store-uri", store.tracking_uri]
     command += ["--default-artifact-root", str(store.artifact_location)]
     os.execv(sys.executable, command)
 

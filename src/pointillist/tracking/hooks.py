@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _STAGES = ("ingest", "train", "sample", "evaluate", "render")
 _GROUPS_OF_STAGE = {
-    "ingest": ("data",),
+    "ingest": (),  # its data parameters are the training's, or those of the model that is loaded
     "train": ("data", "schedule", "network", "training"),
     "sample": ("sampling",),
     "evaluate": ("evaluation",),
@@ -91,11 +91,9 @@ class TrackingHooks:
         store = stores.resolve(settings, self._project)
         client, experiment_id = stores.connect(store, settings.experiment)
         name = _run_name(parameters.shape, stages)
-        run = client.create_run(
-            experiment_id,
-            run_name=name,
-            tags=_tags(run_params, parameters, stages, self._project),
-        )
+        tags = _tags(run_params, parameters, stages, self._project)
+        with stores.in_words(store):
+            run = client.create_run(experiment_id, run_name=name, tags=tags)
         summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
         self._run = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
         self._run.log_parameters(parameters)
@@ -103,8 +101,9 @@ class TrackingHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Note versions from earlier runs; link the training run whose model is used."""
-        if self._run is None or dataset_name in self._run.saved:
+        if self._run is None or dataset_name in self._run.saved | self._run.loaded:
             return
+        self._run.loaded.add(dataset_name)
         if (version := _version(self._run.catalog, dataset_name)) is not None:
             self._run.note_loaded(dataset_name, version)
         if dataset_name == "shape_points":
@@ -125,7 +124,7 @@ class TrackingHooks:
         if wishes.get("metrics"):
             self._run.log_metrics(data)
         if folder := wishes.get("artifact"):
-            self._run.recorder.log_artifact(Path(str(dataset._get_load_path())), folder)
+            self._run.recorder.log_artifact(_saved_file(dataset), folder)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -136,8 +135,7 @@ class TrackingHooks:
     def on_pipeline_error(self, error: Exception) -> None:
         """End the run as failed, with the first line of what went wrong."""
         if self._run is not None:
-            with suppress(Exception):
-                self._run.recorder.set_tags({"error": reason(error)})
+            self._run.recorder.set_tags({"error": reason(error)})
         self._close("FAILED")
 
     def _close(self, status: str) -> None:
@@ -169,6 +167,7 @@ class _OpenRun:
         self.summary = summary
         self.catalog = catalog
         self.saved: set[str] = set()
+        self.loaded: set[str] = set()
         self.recorder: Recorder = Recorder(client, summary.run_id, flush_seconds)
         self._parameters, self._stages = parameters, stages
         self._shape_logged = False
@@ -180,7 +179,7 @@ class _OpenRun:
     def log_parameters(self, parameters: Parameters) -> None:
         """Record the parameters of the stages that run, defaults included."""
         groups = {group for stage in self._stages for group in _GROUPS_OF_STAGE[stage]}
-        root = {"shape", "shape_file", "seed", "device"}
+        root = {"shape", "shape_file", "seed", "device", "threads"}
         self.recorder.log_parameters(flatten(parameters.model_dump(include=groups | root)))
 
     def log_shape(self, digest: str) -> None:
@@ -204,10 +203,14 @@ class _OpenRun:
         """Carry over what a model from an earlier run was trained with, and link that run."""
         if "train" in self._stages:
             return
-        trained_with = {k: v for k, v in metadata["parameters"].items() if k != "seed"}
+        # Whether the file is a model at all is checked, and said, by the node that uses it.
+        trained_with = {k: v for k, v in metadata.get("parameters", {}).items() if k != "seed"}
         self.recorder.log_parameters(flatten(trained_with))
-        self.log_shape(metadata["shape_digest"])
-        training = self._find_run(version)
+        if digest := metadata.get("shape_digest"):
+            self.log_shape(digest)
+        if version is None:
+            return
+        training = self.recorder.find_run(self.summary.experiment_id, version)
         if training is None:
             return
         self._training_run = training.info.run_id
@@ -219,15 +222,6 @@ class _OpenRun:
                 "mlflow.note.content": f"Uses the model of [{training.info.run_name}]({link}).",
             }
         )
-
-    def _find_run(self, session_id: str | None) -> Any:
-        """Return the run of a Kedro session, which is the version of all that it saved."""
-        if session_id is None:
-            return None
-        found = self.recorder.client.search_runs(
-            [self.summary.experiment_id], f"tags.`kedro.session_id` = '{session_id}'", max_results=1
-        )
-        return found[0] if found else None
 
     def close(self, status: str) -> None:
         """Stop listening and end the run."""
@@ -266,6 +260,13 @@ def _version(catalog: CatalogProtocol, name: str) -> str | None:
     """Return the version that was loaded; None for a dataset without versions."""
     resolve = getattr(catalog.get(name), "resolve_load_version", None)
     return None if resolve is None else resolve()
+
+
+def _saved_file(dataset: Any) -> Path:
+    """Return the file that this run saved; the newest may be that of a run beside it."""
+    version = dataset.resolve_save_version()
+    path = dataset._filepath if version is None else dataset._get_versioned_path(version)
+    return Path(str(path))
 
 
 def _tags(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
+
+# Seconds that a request may take: the first, which finds out whether anybody is there, and later
+# ones, uploads among them. MLflow's own patience, minutes long, is for batch jobs.
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_FIRST, _LATER = "4", "20"
 
 
 class Settings(Group):
@@ -83,23 +90,28 @@ def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
     PointillistError
         If the store can't be reached within about ten seconds; it names the setting and the cure.
     """
-    # MLflow's own patience, minutes long, is for batch jobs; a person waits at the terminal.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     for noisy in ("alembic", "mlflow.store.db.utils", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    if store.tracking_uri.startswith("sqlite:///"):
-        database = Path(store.tracking_uri.removeprefix("sqlite:///"))
-        if not database.exists():
-            logger.info("Creating the MLflow database %s; this takes some seconds, once.", database)
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    try:
+    with in_words(store), _briefly():
+        database = _database(store)
+        if database is not None and not database.exists():
+            logger.info("Creating the MLflow database %s; this takes some seconds, once.", database)
+            _create(database)
         client = MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
         return client, _experiment_id(client, experiment, store.artifact_location)
-    except (MlflowException, OSError) as error:
+
+
+@contextmanager
+def in_words(store: Store) -> Iterator[None]:
+    """Turn what a store that can't be used raises into a PointillistError."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise PointillistError(
             f"MLflow at {store.tracking_uri} ({store.named_by}) can't be used: "
             f"{reason(error)[:200]}\n"
@@ -107,10 +119,59 @@ def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
         ) from None
 
 
+@contextmanager
+def _briefly() -> Iterator[None]:
+    """Wait briefly inside the block and longer after it, unless the person chose how long."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    if os.environ.get(_TIMEOUT, _LATER) != _LATER:
+        yield
+        return
+    os.environ[_TIMEOUT] = _FIRST
+    try:
+        yield
+    finally:
+        os.environ[_TIMEOUT] = _LATER
+
+
+def _database(store: Store) -> Path | None:
+    """Return the file of a plain SQLite store."""
+    prefix, _, path = store.tracking_uri.partition("sqlite:///")
+    plain = not prefix and path and "?" not in path and path != ":memory:"
+    return Path(path) if plain else None
+
+
+def _create(database: Path) -> None:
+    """Make the tables in a file aside, then put it in place whole.
+
+    Half a database, left by a first run that was stopped, would break all that follow; and two
+    first runs at once would trip over each other's tables.
+    """
+    from mlflow import MlflowClient
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=".mlflow-", dir=database.parent, ignore_cleanup_errors=True
+    ) as folder:
+        draft = Path(folder).resolve() / database.name
+        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments()
+        try:
+            database.hardlink_to(draft)
+        except FileExistsError:
+            logger.debug("Another first run was faster.")
+        except OSError:  # a file system without links
+            draft.replace(database)
+
+
 def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     if (found := client.get_experiment_by_name(name)) is not None:
+        if found.lifecycle_stage == "deleted":
+            raise PointillistError(
+                f"The MLflow experiment {name!r} was deleted. Name another in conf/*/mlflow.yml, "
+                f"or restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
+            )
         return str(found.experiment_id)
     try:
         # MLflow's pages then open on what a training is about, not on language models.

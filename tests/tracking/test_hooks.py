@@ -1,0 +1,266 @@
+"""What a run leaves in MLflow, and what MLflow's troubles leave of a run."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.io.core import Version
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
+from mlflow import MlflowClient
+
+from pointillist import progress, shapes
+from pointillist.datasets.tensors import Tensors
+from pointillist.tracking import TrackingHooks, last_run
+from pointillist.tracking.recorder import Recorder
+
+POINTS = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 4.0]})
+
+
+def versioned(folder, name, save, load=None, **wishes):
+    return JSONDataset(
+        filepath=str(folder / f"{name}.json"),
+        version=Version(load, save),
+        metadata={"mlflow": wishes},
+    )
+
+
+class Project:
+    """A folder, the hooks and as much of a session as they see."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.hooks, self.parameters = folder, TrackingHooks(), {}
+
+    def run(self, nodes, session="s1", **datasets):
+        """Run nodes of one stage, as `KedroSession.run` does."""
+        manager = _create_hook_manager()
+        manager.register(self.hooks)
+        config = {"parameters": self.parameters, "mlflow": {"flush_seconds": 0.05}}
+        context = SimpleNamespace(project_path=self.folder, config_loader=config)
+        manager.hook.after_context_created(context=context)
+        catalog, pipeline = DataCatalog(datasets), Pipeline(nodes)
+        about = {"pipeline": pipeline, "catalog": catalog}
+        about["run_params"] = {"run_id": session, "env": None}
+        manager.hook.before_pipeline_run(**about)
+        try:
+            result = SequentialRunner().run(pipeline, catalog, manager)
+        except Exception as error:
+            manager.hook.on_pipeline_error(error=error, **about)
+            raise
+        manager.hook.after_pipeline_run(run_result=result, **about)
+
+    def train(self, session="s1"):
+        """Save a model as training would."""
+        model = versioned(self.folder, "denoiser", session, artifact="model")
+        node = Node(lambda p: {"weights": session}, "shape_points", "denoiser", tags="train")
+        self.run([node], session, shape_points=MemoryDataset(POINTS), denoiser=model)
+
+    def runs(self):
+        client = MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("pointillist")
+        found = client.search_runs([experiment.experiment_id]) if experiment else []
+        return client, sorted(found, key=lambda run: run.info.start_time)
+
+
+@pytest.fixture
+def place(tmp_path, database, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(database, tmp_path / "mlflow.db")
+    return Project(tmp_path)
+
+
+def node(function, inputs, outputs, stage):
+    return Node(function, inputs, outputs, tags=stage)
+
+
+def test_two_runs_in_one_process_are_two_runs(place):
+    place.train("s1")
+    first = last_run()
+    place.train("s2")
+    assert last_run().run_id != first.run_id
+    _, runs = place.runs()
+    assert [r.info.status for r in runs] == ["FINISHED"] * 2
+    assert [r.data.tags["kedro.session_id"] for r in runs] == ["s1", "s2"]
+    assert progress._listeners == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_ingest_alone_and_tracking_false_record_nothing(place):
+    place.run([node(lambda: POINTS, None, "shape_points", "ingest")], shape_points=MemoryDataset())
+    place.parameters = {"tracking": False}
+    place.train()
+    assert place.runs()[1] == []
+    assert last_run() is None
+
+
+def test_shape_is_recorded_with_its_digest(place):
+    place.train()
+    (recorded,) = place.runs()[1]
+    (shape,) = recorded.inputs.dataset_inputs
+    assert shape.dataset.digest == shapes.digest(POINTS[["x", "y"]].to_numpy())
+
+
+def model_of(version, **parameters):
+    """The dataset of a model that an earlier run trained; its version is known, as Kedro's are."""
+    dataset = MemoryDataset(Tensors({}, {"parameters": parameters, "shape_digest": "d" * 16}))
+    dataset.resolve_load_version = lambda: version
+    return dataset
+
+
+def test_model_that_is_loaded_brings_its_parameters_and_its_run(place):
+    place.train("s1")
+    place.parameters = {"data": {"bandwidth": 0.02}, "training": {"steps": 7}}
+    place.run(
+        [
+            node(lambda: POINTS, None, "shape_points", "ingest"),
+            node(lambda model: {"sw2": 0.5}, "denoiser", "metrics", "evaluate"),
+        ],
+        "s2",
+        shape_points=MemoryDataset(),
+        denoiser=model_of("s1", data={"bandwidth": 0.01}, training={"steps": 99}, seed=3),
+        metrics=versioned(place.folder, "metrics", "s2", metrics=True),
+    )
+    trained, evaluated = place.runs()[1]
+    assert evaluated.info.status == "FINISHED"
+    assert evaluated.data.params["data.bandwidth"] == "0.01"
+    assert evaluated.data.params["training.steps"] == "99"
+    assert evaluated.data.params["seed"] == "0"
+    assert evaluated.data.tags["mlflow.parentRunId"] == trained.info.run_id
+    assert evaluated.data.metrics["sw2"] == trained.data.metrics["sw2"] == 0.5
+
+
+def test_training_run_that_was_deleted_is_no_obstacle(place):
+    place.train("s1")
+    client, (trained,) = place.runs()
+    client.delete_run(trained.info.run_id)
+    sample = node(lambda model: [1], "denoiser", "samples", "sample")
+    place.run([sample], "s2", denoiser=model_of("s1"), samples=MemoryDataset())
+    (sampled,) = place.runs()[1]
+    assert sampled.info.status == "FINISHED"
+    assert "training_run_id" not in sampled.data.tags
+
+
+def test_run_carries_the_model_that_it_saved_not_the_newest(place):
+    newer = place.folder / "denoiser.json" / "s9" / "denoiser.json"
+    newer.parent.mkdir(parents=True)
+    newer.write_text('{"weights": "of a run beside this one"}')
+    with pytest.warns(UserWarning, match="did not match load version"):
+        place.train("s1")
+    client, (recorded,) = place.runs()
+    uploaded = Path(client.download_artifacts(recorded.info.run_id, "model/denoiser.json"))
+    own = place.folder / "denoiser.json" / "s1" / "denoiser.json"
+    assert uploaded.read_bytes() == own.read_bytes()
+
+
+def test_failure_is_recorded_with_its_first_line(place):
+    def fail(points):
+        raise ValueError("no such luck\nsecond line")
+
+    with pytest.raises(ValueError, match="no such luck"):
+        place.run(
+            [node(fail, "shape_points", "samples", "sample")], shape_points=MemoryDataset(POINTS)
+        )
+    (recorded,) = place.runs()[1]
+    assert (recorded.info.status, recorded.data.tags["error"]) == ("FAILED", "no such luck")
+    assert progress._listeners == []
+
+
+def test_store_that_fails_in_mid_run_stops_nothing(place, monkeypatch, caplog):
+    calls = []
+
+    def gone(*arguments, **options):
+        calls.append(arguments)
+        raise ConnectionError("server gone")
+
+    for name in ("log_batch", "log_artifact", "log_inputs", "search_runs"):
+        monkeypatch.setattr(MlflowClient, name, gone)
+    with caplog.at_level(logging.WARNING):
+        place.train()
+        place.run(
+            [node(lambda model: {"sw2": 0.5}, "denoiser", "metrics", "evaluate")],
+            "s2",
+            denoiser=model_of("s1", training={"steps": 99}),
+            metrics=versioned(place.folder, "metrics", "s2", metrics=True, artifact="reporting"),
+        )
+    assert (place.folder / "denoiser.json/s1/denoiser.json").exists()
+    assert (place.folder / "metrics.json/s2/metrics.json").exists()
+    assert caplog.text.count("server gone") == 2, "once a run"
+    assert len(calls) <= 6, "three refusals a run, then nothing waits any more"
+    monkeypatch.undo()
+    assert [r.info.status for r in place.runs()[1]] == ["FINISHED"] * 2
+
+
+def test_live_metrics_wait_for_a_store_that_comes_back(place, monkeypatch):
+    client, _ = place.runs()
+    experiment = client.create_experiment("test", (place.folder / "a").as_uri())
+    recorder = Recorder(client, client.create_run(experiment).info.run_id, flush_seconds=3600)
+    send, refuse = client.log_batch, [True]
+
+    def sometimes(*arguments, **options):
+        if refuse[0]:
+            raise ConnectionError("gone")
+        send(*arguments, **options)
+
+    monkeypatch.setattr(client, "log_batch", sometimes)
+    for step in range(5):
+        report = progress.Progress("Training", step, 5, metrics={"loss": float(step)})
+        recorder.listen(report)
+    recorder._flush()
+    refuse[0] = False
+    recorder.close("FINISHED")
+    history = client.get_metric_history(recorder.run_id, "training/loss")
+    assert [m.value for m in history] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+SCRIPT = """
+import sys; sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_hooks import Project, node, POINTS, MemoryDataset
+def work(points):
+    {work}
+Project(Path({folder!r})).run(
+    [node(work, "shape_points", "samples", "sample")], shape_points=MemoryDataset(POINTS))
+"""
+ENDINGS = {
+    "terminated": ("import os; os.kill(os.getpid(), 15); __import__('time').sleep(60)", "KILLED"),
+    "interrupted": ("raise KeyboardInterrupt", "KILLED"),
+    "failed": ("raise ValueError('no luck')", "FAILED"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_process_that_ends_early_says_how(place, ending):
+    work, status = ENDINGS[ending]
+    script = SCRIPT.format(tests=str(Path(__file__).parent), work=work, folder=str(place.folder))
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=place.folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert result.returncode != 0
+    (recorded,) = place.runs()[1]
+    assert recorded.info.status == status, result.stderr
+    assert not (place.folder / "mlruns").exists()
+
+
+def test_mlflow_costs_nothing_until_it_is_needed():
+    code = "import sys, pointillist.tracking; print({'mlflow', 'torch', 'pandas'} & {*sys.modules})"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert said.stdout.strip() == "set()"
