@@ -126,3 +126,9 @@ def test_server_that_never_answers_is_given_up_within_ten_seconds(monkeypatch):
             store.connect(store.Store(address, None, "the test"), "any")
         assert time.monotonic() - started < 11
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "20", "uploads may take longer"
+
+
+def test_passwords_in_addresses_are_not_shown():
+    place = store.Store("https://me:secret@example.org/mlflow", None, "the test")
+    assert place.shown == "https://example.org/mlflow"
+    assert store.Store("sqlite:////a@b/c.db", None, "").shown == "sqlite:////a@b/c.db"

@@ -41,7 +41,7 @@ def _serve(project: Path, port: int) -> None:
     settings = stores.read_settings(loader["mlflow"])
     store = stores.resolve(settings, project)
     if store.is_server:
-        print(f"Runs are recorded by the server at {store.tracking_uri}: open that address.")
+        print(f"Runs are recorded by the server at {store.shown}: open that address.")
         return
     stores.connect(store, settings.experiment)
     print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)

@@ -280,7 +280,7 @@ def _tags(
         "kedro.env": str(run_params.get("env") or "local"),
         "kedro.command": " ".join(["kedro", *sys.argv[1:]]),
         "mlflow.source.name": "pointillist",
-        "mlflow.source.type": "PROJECT",
+        "mlflow.source.type": "LOCAL",
     }
     with suppress(Exception):
         tags["mlflow.user"] = getpass.getuser()

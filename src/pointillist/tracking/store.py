@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,11 @@ class Store:
     """None: the server decides."""
     named_by: str
     """Which setting gave the address, for messages."""
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be printed: without a name and password in it."""
+        return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
 
     @property
     def is_server(self) -> bool:
@@ -113,7 +119,7 @@ def in_words(store: Store) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise PointillistError(
-            f"MLflow at {store.tracking_uri} ({store.named_by}) can't be used: "
+            f"MLflow at {store.shown} ({store.named_by}) can't be used: "
             f"{reason(error)[:200]}\n"
             "Start that server, correct the address, or run without: --params tracking=false"
         ) from None
