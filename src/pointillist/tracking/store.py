@@ -51,7 +51,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The address as it may be printed: without a name and password in it."""
-        return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
+        return re.sub(r"(?<=://)[^/@]+@", "", self.tracking_uri)
 
     @property
     def is_server(self) -> bool:
