@@ -36,10 +36,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = copy_project(Path(folder) / "project")
         kedro(project, "run", "--params", "shape=pi,training.steps=2")  # the database's first use
+        figures = dict(quality(project, options.seeds))
         record = {
             "machine": machine(),
             "times": dict(times(project, options.repeats)),
-            "quality": dict(quality(project, options.seeds)),
+            "quality": figures,
         }
     RESULTS.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     RESULTS.with_suffix(".md").write_text("\n".join(report(record)) + "\n")
@@ -69,7 +70,7 @@ def kedro(project: Path, *arguments: str) -> tuple[float, float]:
     wall = time.perf_counter() - started
     if finished.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
-    # ru_maxrss is the largest child so far: the full run, which comes first, is the largest.
+    # The largest child so far; what is reported is read after the full run, which is the largest.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
     return wall, peak
 
@@ -126,8 +127,7 @@ def quality(project: Path, seeds: int) -> Iterator[tuple[str, dict[str, float]]]
         runs: list[dict[str, float]] = []
         for seed in range(seeds if shape == "dino" else 1):
             parameters = f"shape={shape},seed={seed},tracking=false"
-            for stage in ("train", "sample", "evaluate"):
-                kedro(project, "run", "--pipelines", stage, "--params", parameters)
+            kedro(project, "run", "--pipelines", "train,sample,evaluate", "--params", parameters)
             runs.append(
                 json.loads(newest(project, f"08_reporting/{shape}/metrics.json/*/*").read_text())
             )
