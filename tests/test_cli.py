@@ -130,6 +130,6 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(project):
             process.send_signal(2)
             interrupted = True
     os.close(keyboard)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == 130, shown.decode(errors="replace")
     assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > 0
     assert shown.strip().endswith(b"Stopped.")

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from pointillist.progress import Progress, listening
@@ -40,7 +40,10 @@ class ProgressDisplay:
     def stop(self) -> None:
         """Stop listening and leave the terminal as it was."""
         if self._bars is not None:
-            self._bars.stop()
+            # Interrupted while it was starting, a bar can't be stopped, but the cursor is hidden.
+            with suppress(IndexError):
+                self._bars.stop()
+            self._bars.console.show_cursor(True)
         if self._subscription is not None:
             self._subscription.__exit__(None, None, None)
         self.__init__()  # type: ignore[misc]
