@@ -146,11 +146,6 @@ def get_sampler(name: str, eta: float = 0.0) -> Sampler:
     return {"ddpm": ddpm, "euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m, "sde": sde}[name]
 
 
-def function_evaluations(name: str, steps: int) -> int:
-    """Return how often the denoiser is called in a chain of `steps` steps."""
-    return 2 * steps - 1 if name == "heun" else steps
-
-
 def start_distribution(density: GaussianMixture, path: Path, rule: str) -> tuple[Tensor, Tensor]:
     """Return mean (2,) and covariance (2, 2), in float64, of the Gaussian the chain starts from.
 
