@@ -17,3 +17,9 @@ def ring() -> GaussianMixture:
     points = np.stack((np.cos(angle), np.sin(2 * angle) + 0.3 * angle), -1)
     points = (points - points.mean(0)) / points.std(0)
     return GaussianMixture(torch.from_numpy(points), 0.05)
+
+
+@pytest.fixture(scope="session")
+def weighted(ring: GaussianMixture) -> GaussianMixture:
+    """The ring with weights from 1 to 11, none of them twice."""
+    return GaussianMixture(ring.anchors, 0.05, torch.arange(1.0, 12.0))

@@ -104,11 +104,14 @@ def test_widened_noise_reaches_further_and_keeps_its_exact_target(ring):
     assert relative.square().mean().item() == pytest.approx(7 / 3, rel=0.15)
 
 
-def test_reference_batch_holds_the_true_sources_and_nears_the_exact_target():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_reference_batch_holds_the_true_sources_and_nears_the_exact_target(weighted):
     """Xu et al. 2023: the bias of the subset shrinks as the subset grows."""
     generator = torch.Generator().manual_seed(0)
     anchors = torch.randn(5000, 2, generator=generator)
-    density = GaussianMixture(anchors, 0.05)
+    # Weights that fall twentyfold from one side to the other: equal ones would be far off.
+    weights = torch.exp(1.5 * anchors[:, 0].clamp(-1, 1)) if weighted else None
+    density = GaussianMixture(anchors, 0.05, weights)
     x0, source = density.sample(256, generator)
     x = x0 + 0.3 * torch.randn(x0.shape, generator=generator)
     exact = density.denoise(x, 1.0, 0.3)

@@ -2,52 +2,86 @@ r"""The known truth: a shape as a Gaussian mixture, exact at every noise level.
 
 Every anchor :math:`a_i` carries a Gaussian of standard deviation :math:`h`, the bandwidth:
 
-.. math:: p(x_0) = \frac{1}{N} \sum_i \mathcal{N}(x_0; a_i, h^2 I)
+.. math:: p(x_0) = \sum_i \pi_i \mathcal{N}(x_0; a_i, h^2 I)
 
-Along a Gaussian path :math:`x_t = \alpha x_0 + \sigma \epsilon` it stays a mixture, with
-components :math:`\mathcal{N}(\alpha a_i, \tau^2 I)`, :math:`\tau^2 = \alpha^2 h^2 + \sigma^2`. With the
-responsibilities :math:`w_i(x) \propto \exp(-|x - \alpha a_i|^2 / 2 \tau^2)` and
+The weights :math:`\pi_i` are all 1/N unless others are given. Along a Gaussian path
+:math:`x_t = \alpha x_0 + \sigma \epsilon` it stays a mixture, with components
+:math:`\mathcal{N}(\alpha a_i, \tau^2 I)`, :math:`\tau^2 = \alpha^2 h^2 + \sigma^2`. With the
+responsibilities :math:`w_i(x) \propto \pi_i \exp(-|x - \alpha a_i|^2 / 2 \tau^2)` and
 :math:`\bar a = \sum_i w_i a_i`,
 
 .. math::
     \nabla \log p_t(x) &= (\alpha \bar a - x) / \tau^2 \\
     E[x_0 | x_t = x] &= (\sigma^2 \bar a + \alpha h^2 x) / \tau^2
+
+Queries and anchors are taken block by block, so that memory stays bounded however many there are. A
+block of anchors is a mixture of its own; the whole is the mixture of the blocks, each weighted by its
+share of the density.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-# Responsibilities of one block, as (queries, anchors): 32 MiB in float32.
-_BLOCK_ELEMENTS = 2**23
+from pointillist.errors import PointillistError
+
+# Pairs (query, anchor) taken at once. On a CPU they should stay in the core's own cache: larger
+# blocks are several times slower there. An accelerator wants enough to do in each kernel.
+_CPU_BLOCK, _ACCELERATOR_BLOCK = 2**18, 2**23
+_BLOCK_ANCHORS = 2**13
+# exp(-80) of the nearest anchor's kernel changes no digit, and spares the processor the many times
+# slower arithmetic near the smallest numbers.
+_LEAST_EXPONENT = -80.0
+_ENTROPY_DRAWS = 100_000
 
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """Equal Gaussians of standard deviation `bandwidth` at `anchors` (N, 2), model coordinates."""
+    """Gaussians of standard deviation `bandwidth` at `anchors` (N, 2), model coordinates.
+
+    Raises
+    ------
+    PointillistError
+        If there are `weights` that are not N positive, finite numbers.
+    """
 
     anchors: Tensor
     bandwidth: float
+    weights: Tensor | None = None
+    """Share of each Gaussian, (N,), brought to a sum of 1; None: all alike."""
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        weights = self.weights.to(self.anchors)
+        if weights.shape != self.anchors.shape[:1] or not _all_positive(weights):
+            raise PointillistError(
+                f"A mixture of {len(self.anchors)} anchors needs as many weights, all positive and "
+                "finite. Leave out the anchors whose weight is 0."
+            )
+        object.__setattr__(self, "weights", weights / weights.sum())
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GaussianMixture:
         """Return the same mixture on another device or in another precision."""
-        return GaussianMixture(self.anchors.to(device, dtype), self.bandwidth)
+        return GaussianMixture(self.anchors.to(device, dtype), self.bandwidth, self.weights)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return the mean (2,) and the covariance (2, 2)."""
-        mean = self.anchors.mean(0)
+        weights = self._shares()
+        mean = weights @ self.anchors
         centred = self.anchors - mean
-        covariance = centred.T @ centred / len(self.anchors)
+        covariance = (weights[:, None] * centred).T @ centred
         return mean, covariance + self.bandwidth**2 * torch.eye(2).to(covariance)
 
     def spacing(self, n: int = 2048) -> float:
         """Return the median distance from an anchor to its nearest other, over at most n anchors.
 
-        Anchors at one place count as one.
+        Anchors at one place count as one, whatever their weights.
         """
         distinct = torch.unique(self.anchors, dim=0)
         if len(distinct) < 2:
@@ -58,52 +92,73 @@ class GaussianMixture:
         ]
         return torch.cat(nearest)[:, 1].median().item()
 
+    def anchor_at(self, u: Tensor) -> Tensor:
+        """Turn uniform numbers u (n,) in [0, 1) into indices (n,) of anchors, by the inverse CDF."""
+        last = len(self.anchors) - 1
+        if self.weights is None:
+            return (u * len(self.anchors)).long().clamp(max=last)
+        cumulative = self._cumulative.to(u.dtype)
+        return torch.searchsorted(cumulative, u.contiguous(), right=True).clamp(max=last)
+
+    def draw_anchors(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw indices (n,) of anchors, each as often as its weight says."""
+        anchors = self.anchors
+        if self.weights is None:
+            return torch.randint(len(anchors), (n,), generator=generator, device=anchors.device)
+        u = torch.rand(n, generator=generator, device=anchors.device, dtype=anchors.dtype)
+        return self.anchor_at(u)
+
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw x_0 (n, 2) and the index (n,) of the anchor that each point came from."""
         anchors = self.anchors
-        source = torch.randint(len(anchors), (n,), generator=generator, device=anchors.device)
+        source = self.draw_anchors(n, generator)
         noise = torch.randn(n, 2, generator=generator, device=anchors.device, dtype=anchors.dtype)
-        return self.anchors[source] + self.bandwidth * noise, source
+        return anchors[source] + self.bandwidth * noise, source
+
+    def entropy(
+        self,
+        generator: torch.Generator,
+        alpha: float = 1.0,
+        sigma: float = 0.0,
+        n: int = _ENTROPY_DRAWS,
+    ) -> tuple[float, float]:
+        """Return the entropy E[-log p(x_t)] in nats over n draws, and its standard error."""
+        x0, _ = self.sample(n, generator)
+        noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        surprise = -self.log_prob(alpha * x0 + sigma * noise, alpha, sigma).double()
+        return surprise.mean().item(), (surprise.std() / n**0.5).item()
 
     def log_prob(
         self, x: Tensor, alpha: Tensor | float = 1.0, sigma: Tensor | float = 0.0
     ) -> Tensor:
         """Log-density of x_t (B, 2) in nats, (B,); `alpha` and `sigma` are scalars or (B,)."""
-        log_density = []
-        for x_, alpha_, tau2_ in self._blocks(x, alpha, sigma):
-            exponent = torch.logsumexp(self._log_kernel(x_, alpha_, tau2_), -1)
-            log_density.append(
-                exponent - torch.log(2 * math.pi * tau2_) - math.log(len(self.anchors))
-            )
-        return torch.cat(log_density)
+        alpha, _, tau2 = self._levels(x, alpha, sigma)
+        log_mass, _ = self._posterior(x, alpha, tau2)
+        unweighted = 0.0 if self.weights is not None else math.log(len(self.anchors))
+        return log_mass - torch.log(2 * math.pi * tau2) - unweighted
 
     def score(self, x: Tensor, alpha: Tensor | float = 1.0, sigma: Tensor | float = 0.0) -> Tensor:
         """Gradient of `log_prob` with respect to x, (B, 2)."""
         alpha, _, tau2 = self._levels(x, alpha, sigma)
-        return (alpha[:, None] * self._mean_anchor(x, alpha, sigma) - x) / tau2[:, None]
+        _, mean_anchor = self._posterior(x, alpha, tau2)
+        return (alpha[:, None] * mean_anchor - x) / tau2[:, None]
 
     def denoise(self, x: Tensor, alpha: Tensor | float, sigma: Tensor | float) -> Tensor:
         """Return the ideal denoiser E[x_0 | x_t = x], (B, 2)."""
         alpha, sigma, tau2 = self._levels(x, alpha, sigma)
-        mean_anchor = self._mean_anchor(x, alpha, sigma)
+        _, mean_anchor = self._posterior(x, alpha, tau2)
         blend = alpha * self.bandwidth**2 / tau2
         return (sigma**2 / tau2)[:, None] * mean_anchor + blend[:, None] * x
 
-    def _mean_anchor(self, x: Tensor, alpha: Tensor | float, sigma: Tensor | float) -> Tensor:
-        return torch.cat(
-            [
-                torch.softmax(self._log_kernel(x_, alpha_, tau2_), -1) @ self.anchors
-                for x_, alpha_, tau2_ in self._blocks(x, alpha, sigma)
-            ]
-        )
-
-    def _log_kernel(self, x: Tensor, alpha: Tensor, tau2: Tensor) -> Tensor:
-        """-|x - alpha a_i|^2 / 2 tau^2, (B, N); by differences, since the expanded square cancels."""
-        precision = torch.rsqrt(2 * tau2)
-        scaled, rate = x * precision[:, None], alpha * precision
-        horizontal = torch.addr(scaled[:, :1], rate, self.anchors[:, 0], alpha=-1)
-        vertical = torch.addr(scaled[:, 1:], rate, self.anchors[:, 1], alpha=-1)
-        return horizontal.square_().addcmul_(vertical, vertical).neg_()
+    def _posterior(self, x: Tensor, alpha: Tensor, tau2: Tensor) -> tuple[Tensor, Tensor]:
+        """Log of the sum of the anchors' kernels, (B,), and bar a, their mean under them, (B, 2)."""
+        blocks = self._anchor_blocks()
+        rows = self._rows(x.device)
+        if len(x) <= rows and len(blocks) == 1:
+            return _posterior_of_block(x, alpha, tau2, *blocks[0])
+        queries = zip(x.split(rows), alpha.split(rows), tau2.split(rows), strict=True)
+        parts = [_posterior_of_blocks(*query, blocks) for query in queries]
+        return torch.cat([mass for mass, _ in parts]), torch.cat([mean for _, mean in parts])
 
     def _levels(
         self, x: Tensor, alpha: Tensor | float, sigma: Tensor | float
@@ -112,9 +167,71 @@ class GaussianMixture:
         sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         return alpha, sigma, (alpha * self.bandwidth) ** 2 + sigma**2
 
-    def _blocks(
-        self, x: Tensor, alpha: Tensor | float, sigma: Tensor | float
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        alpha, _, tau2 = self._levels(x, alpha, sigma)
-        rows = max(1, _BLOCK_ELEMENTS // len(self.anchors))
-        return list(zip(x.split(rows), alpha.split(rows), tau2.split(rows), strict=True))
+    def _rows(self, device: torch.device) -> int:
+        """Return how many queries make a block."""
+        elements = _CPU_BLOCK if device.type == "cpu" else _ACCELERATOR_BLOCK
+        return max(1, elements // min(len(self.anchors), _BLOCK_ANCHORS))
+
+    def _anchor_blocks(self) -> list[_Block]:
+        blocks = self.anchors.split(_BLOCK_ANCHORS)
+        if self.weights is None:
+            return [(anchors, None) for anchors in blocks]
+        return list(zip(blocks, self._log_weights.split(_BLOCK_ANCHORS), strict=True))
+
+    def _shares(self) -> Tensor:
+        if self.weights is not None:
+            return self.weights
+        return self.anchors.new_full((len(self.anchors),), 1 / len(self.anchors))
+
+    @cached_property
+    def _log_weights(self) -> Tensor:
+        return self._shares().log()
+
+    @cached_property
+    def _cumulative(self) -> Tensor:
+        # On the CPU, since not every accelerator has double precision.
+        return self._shares().cpu().double().cumsum(0).to(self.anchors)
+
+
+_Block = tuple[Tensor, Tensor | None]
+"""Some of the anchors (M, 2) and the logarithms of their weights (M,); None: equal ones, left out."""
+
+
+def _all_positive(weights: Tensor) -> bool:
+    return bool((weights > 0).all() and weights.isfinite().all())
+
+
+def _posterior_of_blocks(
+    x: Tensor, alpha: Tensor, tau2: Tensor, blocks: list[_Block]
+) -> tuple[Tensor, Tensor]:
+    """Join what each block of anchors says, in proportion to its mass."""
+    parts = [_posterior_of_block(x, alpha, tau2, *block) for block in blocks]
+    masses = torch.stack([mass for mass, _ in parts], -1)
+    means = torch.stack([mean for _, mean in parts], -2)
+    return masses.logsumexp(-1), (masses.softmax(-1)[..., None] * means).sum(-2)
+
+
+def _posterior_of_block(
+    x: Tensor, alpha: Tensor, tau2: Tensor, anchors: Tensor, log_weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Log sum_i pi_i exp(-|x - alpha a_i|^2 / 2 tau^2), (B,), and bar a, (B, 2).
+
+    Written out, since on a CPU the library's softmax takes longer than all of the rest.
+    """
+    energy = _energy(x, alpha, tau2, anchors, log_weights)
+    least = energy.detach().amin(-1, keepdim=True)
+    kernel = energy.sub_(least).neg_().clamp_(min=_LEAST_EXPONENT).exp_()
+    mass = kernel.sum(-1, keepdim=True)
+    return (mass.log() - least)[:, 0], kernel @ anchors / mass
+
+
+def _energy(
+    x: Tensor, alpha: Tensor, tau2: Tensor, anchors: Tensor, log_weights: Tensor | None
+) -> Tensor:
+    """|x - alpha a_i|^2 / 2 tau^2 - log pi_i, (B, N); by differences: the expanded square cancels."""
+    precision = torch.rsqrt(2 * tau2)[:, None]
+    scaled, rate = x * precision, alpha[:, None] * precision
+    horizontal = (rate * anchors[:, 0]).sub_(scaled[:, :1])
+    vertical = (rate * anchors[:, 1]).sub_(scaled[:, 1:])
+    energy = horizontal.square_().addcmul_(vertical, vertical)
+    return energy if log_weights is None else energy.sub_(log_weights)

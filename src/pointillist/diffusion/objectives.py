@@ -88,12 +88,9 @@ def reference_mixture(
 
     Stable target field (Xu et al. 2023, section 4, algorithm 1): the posterior mean over a
     reference batch that holds the true source is a consistent estimate at a cost that does not grow
-    with N.
+    with N. Anchors are drawn by their weights, so that in the subset they count alike.
     """
-    others = max(0, size - len(source))
-    extra = torch.randint(
-        len(density.anchors), (others,), generator=generator, device=source.device
-    )
+    extra = density.draw_anchors(max(0, size - len(source)), generator)
     return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
 
 
@@ -113,7 +110,7 @@ def batches(
         u = draw()
         t = path.quantile(u[:, 0])
         if points is None:
-            source = (u[:, 1] * len(density.anchors)).long().clamp(max=len(density.anchors) - 1)
+            source = density.anchor_at(u[:, 1])
             x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 2:4])
         else:
             x0, source = next(points)
