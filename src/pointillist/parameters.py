@@ -106,6 +106,14 @@ class Network(Group):
         le=100,
         description="Standard deviation of the data that edm assumes; 1 for standardised points.",
     )
+    bandwidth: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Deviation of the data around its anchors that the network takes as known, in "
+        "model coordinates: it is told noise beyond it only; null: data.bandwidth, 0: edm as in its "
+        "paper.",
+    )
     width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer.")
     depth: int = Field(3, ge=1, le=32, description="Hidden layers after the first.")
     activation: Literal["silu", "gelu", "relu"] = Field(
@@ -117,21 +125,25 @@ class Network(Group):
         description="Whether all hidden layers share one weight matrix, as they do (unintended) in "
         "tiny-tiny-diffusion.",
     )
-    input_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
-        "fourier",
-        description="How a point enters: Fourier features in many directions (Tancik et al. 2020), "
-        "the per-axis sinusoids of tiny-diffusion, or its two plain coordinates.",
+    input_embedding: Literal["integrated", "fourier", "sinusoidal", "identity"] = Field(
+        "integrated",
+        description="How a point enters: Fourier features in many directions that fade as the "
+        "noise grows past their detail (Barron et al. 2021) or never do (Tancik et al. 2020), the "
+        "per-axis sinusoids of tiny-diffusion, or its two plain coordinates.",
     )
     input_features: int = Field(
-        96, ge=2, le=2048, description="Frequencies of the fourier or sinusoidal input embedding."
+        256,
+        ge=2,
+        le=2048,
+        description="Frequencies of the integrated, fourier or sinusoidal input embedding.",
     )
     input_bandwidth: float | None = Field(
         None,
         gt=0,
         le=1000,
-        description="Greatest frequency of the fourier input embedding, in multiples of pi radians "
-        "per unit of the model coordinates; null: 3/4 of one over the points' median distance to "
-        "their nearest neighbour, between 4 and 10.",
+        description="Greatest frequency of the Fourier features, in multiples of pi radians per unit "
+        "of the model coordinates; null: one over the points' median distance to their nearest "
+        "neighbour, between 10 and 20.",
     )
     time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
         "fourier",
@@ -170,8 +182,16 @@ class Training(Group):
         "batch_size equal strata; independent: all by chance; shared: one noise level for the whole "
         "batch, as in tiny-tiny-diffusion.",
     )
+    noise_exponent: float | None = Field(
+        0.7,
+        ge=0,
+        le=3,
+        description="Noise levels are drawn with a density that falls by this power of the noise "
+        "ratio tau/alpha, per unit of its logarithm: 0 is even, more dwells on low noise; null: even "
+        "in the path's own time, as in the two originals.",
+    )
     noise_spread: float = Field(
-        1.5,
+        1.25,
         ge=1,
         le=10,
         description="With exact targets each point's noise is widened by a factor from [1, "
@@ -188,20 +208,20 @@ class Training(Group):
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",
-        description="muon: orthogonalised momentum for the hidden matrices (Jordan et al. 2024) "
-        "and Adam for the rest; adam: Kingma & Ba 2015; adamw: with weight decay 0.01.",
+        description="muon: orthogonalised momentum for the matrices (Jordan et al. 2024) and Adam "
+        "for the rest; adam: Kingma & Ba 2015; adamw: with weight decay 0.01.",
     )
     learning_rate: float = Field(
         5e-3, gt=0, le=10, description="Peak learning rate of Adam (and of the rest under muon)."
     )
     muon_learning_rate: float = Field(
-        0.02, gt=0, le=10, description="Peak learning rate of the matrices under muon."
+        0.025, gt=0, le=10, description="Peak learning rate of the matrices under muon."
     )
     warmup: float = Field(
         0.02, ge=0, le=1, description="Share of the steps in which the learning rate rises to peak."
     )
     decay: float = Field(
-        0.8,
+        0.98,
         ge=0,
         le=1,
         description="Share of the steps in which it falls linearly to 0 at the end.",

@@ -5,6 +5,10 @@ Whatever the network predicts, the denoiser returns the posterior mean
 .. math:: D(x_t, t) = c_{skip} x_t + c_{out} F(c_{in} x_t, t) \approx E[x_0 | x_t]
 
 (Karras et al. 2022, eq. 7, for a general path). The five predictions are five rows of `coefficients`.
+
+The noise that the network is told of is not :math:`\sigma` alone. A point of the truth lies a Gaussian
+of standard deviation :math:`h` (the bandwidth) off its anchor, so :math:`x_t` is an anchor under noise of
+:math:`\tau^2 = \alpha^2 h^2 + \sigma^2`, and nothing is left to learn below :math:`\tau / \alpha = h`.
 """
 
 from __future__ import annotations
@@ -35,8 +39,17 @@ def exact_denoiser(density: GaussianMixture, path: Path) -> Denoise:
     return denoise
 
 
+def anchor_noise(alpha: Tensor, sigma: Tensor, bandwidth: float) -> Tensor:
+    r"""Return tau, the standard deviation of x_t around alpha times its anchor, of alpha's shape."""
+    return ((alpha * bandwidth) ** 2 + sigma**2).sqrt()
+
+
 def coefficients(
-    prediction: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0
+    prediction: str,
+    alpha: Tensor,
+    sigma: Tensor,
+    sigma_data: float = 1.0,
+    bandwidth: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Return c_skip and c_out, by which the output F becomes x_0 = c_skip x_t + c_out F.
 
@@ -49,6 +62,10 @@ def coefficients(
     flow       eps - x_0                          Lipman et al. 2023, with time reversed
     edm        the preconditioned residual        Karras et al. 2022, table 1
     ========== ================================== =============================================
+
+    With a `bandwidth`, edm's F tells the anchor a of a point, E[a | x_t] being what the table says for
+    noise tau; E[x_0 | x_t] = (sigma^2 E[a | x_t] + alpha h^2 x_t) / tau^2 then follows exactly.
+    Without one, a is x_0.
     """
     if prediction == "eps":
         return 1 / alpha, -sigma / alpha
@@ -59,8 +76,11 @@ def coefficients(
         return alpha / variance, -sigma * variance.rsqrt()
     if prediction == "flow":
         return 1 / (alpha + sigma), -sigma / (alpha + sigma)
-    variance = (alpha * sigma_data) ** 2 + sigma**2
-    return alpha * sigma_data**2 / variance, sigma * sigma_data * variance.rsqrt()
+    tau = anchor_noise(alpha, sigma, bandwidth)
+    variance = (alpha * sigma_data) ** 2 + tau**2
+    share = (sigma / tau) ** 2
+    skip = share * alpha * sigma_data**2 / variance + alpha * (bandwidth / tau) ** 2
+    return skip, share * tau * sigma_data * variance.rsqrt()
 
 
 class FourierFeatures(nn.Module):
@@ -70,22 +90,43 @@ class FourierFeatures(nn.Module):
     """
 
     frequencies: Tensor
+    _phases: Tensor
 
     def __init__(self, frequencies: Tensor) -> None:
         super().__init__()
         self.register_buffer("frequencies", frequencies)
+        # sin(p) = cos(p - pi / 2): one pass over one tensor serves both.
+        phases = torch.tensor([0.0, -math.pi / 2]).repeat_interleave(len(frequencies))
+        self.register_buffer("_phases", phases, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed x."""
-        phase = x @ self.frequencies.T
-        return torch.cat((phase.cos(), phase.sin()), -1)
+        return torch.addmm(self._phases, x, self.frequencies.repeat(2, 1).T).cos_()
+
+
+class IntegratedFourierFeatures(FourierFeatures):
+    r"""Expected Fourier features of a Gaussian around x (Barron et al. 2021, eq. 9 and 10).
+
+    :math:`E \cos(\omega \cdot y) = e^{-|\omega|^2 s^2 / 2} \cos(\omega \cdot x)` for
+    :math:`y \sim N(x, s^2 I)`, and likewise for the sine. A detail finer than the noise says nothing
+    about where x came from; so each frequency fades where it would only mislead, and the greatest
+    can be as high as the least noise asks for.
+    """
+
+    def forward(self, x: Tensor, deviation: Tensor) -> Tensor:  # type: ignore[override]
+        """Embed x (B, d) under noise of standard `deviation` () or (B,)."""
+        exponent = -0.5 * self.frequencies.square().sum(-1)
+        damping = torch.exp(deviation.reshape(-1, 1).square() * exponent)
+        features = super().forward(x)
+        features.unflatten(-1, (2, -1)).mul_(damping[:, None])
+        return features
 
 
 def _planar_frequencies(features: int, bandwidth: float) -> Tensor:
-    """Frequencies in all directions, (features, 2): golden angles, magnitudes up to bandwidth * pi."""
+    """Frequencies in all directions, (features, 2): golden angles, magnitudes even up to bandwidth * pi."""
     index = torch.arange(features, dtype=torch.float64)
-    angle = index * math.pi * (math.sqrt(5) - 1) / 2 * 2
-    magnitude = bandwidth * math.pi * ((index + 0.5) / features).sqrt()
+    angle = index * math.pi * (math.sqrt(5) - 1)
+    magnitude = bandwidth * math.pi * (index + 0.5) / features
     return torch.stack((magnitude * angle.cos(), magnitude * angle.sin()), -1).float()
 
 
@@ -116,37 +157,56 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return D(x_t, t), the posterior mean."""
         alpha, sigma = self.path.alpha(t).to(x), self.path.sigma(t).to(x)
-        c_skip, c_out = coefficients(self.network.prediction, alpha, sigma, self.network.sigma_data)
+        c_skip, c_out = self.coefficients(alpha, sigma)
         return c_skip[..., None] * x + c_out[..., None] * self.predict(x, t)
+
+    def coefficients(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the c_skip and c_out of the network's own prediction."""
+        network = self.network
+        return coefficients(
+            network.prediction, alpha, sigma, network.sigma_data, network.bandwidth or 0.0
+        )
 
     def predict(self, x: Tensor, t: Tensor) -> Tensor:
         """Return the network's own output F, (B, 2)."""
         alpha, sigma = self.path.alpha(t).to(x), self.path.sigma(t).to(x)
-        c_in = ((alpha * self.network.sigma_data) ** 2 + sigma**2).rsqrt()
-        time = self._time_features(t.to(x), alpha, sigma).expand(len(x), -1)
-        h = torch.cat((self.embed_input(c_in[..., None] * x), time), -1)
-        h = self.activation(self.input(h))
+        tau = anchor_noise(alpha, sigma, self.network.bandwidth or 0.0)
+        c_in = ((alpha * self.network.sigma_data) ** 2 + tau**2).rsqrt()
+        place = self._place(c_in[..., None] * x, c_in * tau)
+        time = self._time_features(t.to(x), tau / alpha)
+        # Two products rather than one of the joined inputs: a time that all points share is embedded once.
+        weight_place, weight_time = self.input.weight.split((place.shape[1], time.shape[1]), 1)
+        shift = nn.functional.linear(time, weight_time, self.input.bias)
+        h = self.activation(torch.addmm(shift, place, weight_place.T))
         for layer in self.hidden:
             update = self.activation(layer(h))
             h = h + update if self.network.residual else update
         return self.output(h)
 
-    def _time_features(self, t: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+    def _place(self, x: Tensor, deviation: Tensor) -> Tensor:
+        if isinstance(self.embed_input, IntegratedFourierFeatures):
+            return self.embed_input(x, deviation)
+        return self.embed_input(x)
+
+    def _time_features(self, t: Tensor, noise_ratio: Tensor) -> Tensor:
         if self.network.time_embedding == "fourier":
-            return self.embed_time((sigma / alpha).log().reshape(-1, 1))
+            return self.embed_time(noise_ratio.log().reshape(-1, 1))
         return self.embed_time(self.path.timestep(t).reshape(-1, 1))
 
 
 def fitted(network: Network, density: GaussianMixture) -> Network:
-    """Return `network` with the input bandwidth that suits the spacing of the anchors, if it has none.
+    """Return `network` with what depends on the shape filled in, where it is not given.
 
-    Finer detail needs higher frequencies, and higher frequencies than needed cost accuracy: with
-    the greatest at 3/4 pi / spacing, its half wave spans a little more than the gap between anchors.
+    The bandwidth is the truth's own. The greatest input frequency is pi / spacing, within bounds: a
+    half wave then spans the gap between neighbouring anchors, which is what the network has to tell
+    apart, and higher frequencies than needed cost accuracy.
     """
-    if network.input_bandwidth is not None:
-        return network
-    bandwidth = min(10.0, max(4.0, 0.75 / density.spacing()))
-    return network.model_copy(update={"input_bandwidth": bandwidth})
+    filled: dict[str, float] = {}
+    if network.bandwidth is None:
+        filled["bandwidth"] = density.bandwidth
+    if network.input_bandwidth is None:
+        filled["input_bandwidth"] = min(20.0, max(10.0, 1 / density.spacing()))
+    return network.model_copy(update=filled)
 
 
 def initialize(network: Network, path: Path, seed: int) -> Denoiser:
@@ -186,7 +246,9 @@ def _input_embedding(network: Network) -> tuple[nn.Module, int]:
     if network.input_embedding == "sinusoidal":
         # tiny-diffusion stretches the coordinates by 25 before its positional embedding.
         return _PerAxis(FourierFeatures(_geometric_frequencies(features, 25.0))), 4 * features
-    frequencies = _planar_frequencies(features, network.input_bandwidth or 4.0)
+    frequencies = _planar_frequencies(features, network.input_bandwidth or 10.0)
+    if network.input_embedding == "integrated":
+        return IntegratedFourierFeatures(frequencies), 2 * features
     return _WithIdentity(FourierFeatures(frequencies)), 2 + 2 * features
 
 

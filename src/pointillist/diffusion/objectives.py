@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointillist.diffusion.denoiser import Denoiser, coefficients
+from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Path
 from pointillist.parameters import Training
@@ -33,7 +33,7 @@ class Batch:
 
 
 _DIMENSIONS = 7
-"""Uniform numbers behind a point of a batch: time, anchor, 2 x bandwidth, 2 x noise, spread."""
+"""Uniform numbers behind a point of a batch: time, anchor, 2 x noise, spread, 2 x bandwidth."""
 
 
 def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[], Tensor]:
@@ -94,6 +94,32 @@ def reference_mixture(
     return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
 
 
+def noise_times(
+    path: Path, bandwidth: float, exponent: float | None
+) -> Callable[[Tensor], Tensor]:
+    r"""Return a function that turns uniform numbers (n,) into times (n,) of `path` to train at.
+
+    With an `exponent` :math:`k`, the noise ratio :math:`\rho = \tau / \alpha` around an anchor has the
+    density :math:`\rho^{-k}` per unit of :math:`\log \rho` over the path's range, drawn by its inverse
+    distribution function. Without, the times are those that the path itself finds equally likely.
+    """
+    if exponent is None:
+        return path.quantile
+    ends = torch.stack([path.quantile(torch.tensor(u, dtype=torch.float64)) for u in (0.0, 1.0)])
+    ratios = path.sigma(ends) / path.alpha(ends)
+    low, high = (ratios.square() + bandwidth**2).sqrt().tolist()
+    floor = ratios[0].item()
+
+    def times(u: Tensor) -> Tensor:
+        if exponent == 0:
+            rho = low * (high / low) ** u
+        else:
+            rho = (low**-exponent + u * (high**-exponent - low**-exponent)) ** (-1 / exponent)
+        return path.time((rho.square() - bandwidth**2).clamp(min=floor**2).sqrt())
+
+    return times
+
+
 def batches(
     density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
 ) -> Iterator[Batch]:
@@ -104,21 +130,21 @@ def batches(
     network learns what to do with the stray points that it would hardly ever see.
     """
     exact = training.target == "posterior"
+    spread = training.noise_spread if exact else 1.0
     points = _dataset(density, training, generator) if training.dataset_size else None
     draw = uniform_draws(training.batch_size, training.draws, generator)
+    times = noise_times(path, density.bandwidth, training.noise_exponent)
     while True:
         u = draw()
-        t = path.quantile(u[:, 0])
         if points is None:
             source = density.anchor_at(u[:, 1])
-            x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 2:4])
+            x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
         else:
             x0, source = next(points)
-            u, t = u[: len(x0)], t[: len(x0)]
-        eps = gaussian(u[:, 4:6])
-        if exact:
-            eps = eps * (1 + (training.noise_spread - 1) * u[:, 6:])
+            u = u[: len(x0)]
+        t = times(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
+        eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
         if not exact:
             yield Batch(x, t, x0)
@@ -164,8 +190,7 @@ def floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, weighting:
 def _output_target(denoiser: Denoiser, batch: Batch, weighting: str) -> tuple[Tensor, Tensor]:
     """Return F* (B, 2) and the weight (B, 1) of its squared error."""
     alpha, sigma = denoiser.path.alpha(batch.t), denoiser.path.sigma(batch.t)
-    network = denoiser.network
-    c_skip, c_out = coefficients(network.prediction, alpha, sigma, network.sigma_data)
+    c_skip, c_out = denoiser.coefficients(alpha, sigma)
     target = (batch.target - c_skip[:, None] * batch.x) / c_out[:, None]
     if weighting == "likelihood":
         return target, (c_out * alpha / sigma)[:, None] ** 2

@@ -1,8 +1,8 @@
-"""Optimizers on flat weights: Adam, AdamW, and Muon for the hidden matrices.
+"""Optimizers on flat weights: Adam, AdamW, and Muon for the matrices between layers.
 
 A small network spends its time in launching operations, not in arithmetic. So all weights lie in one
 vector and all gradients in another: an update, a norm or an average is then a handful of operations
-for the whole network, and the hidden matrices are one stacked view.
+for the whole network, and matrices of one shape are one stacked view.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class FlatWeights:
     """(P,); the module's parameters are views of it."""
     gradients: Tensor
     """(P,); their .grad are views of it, so backward adds to it."""
-    matrices: slice
-    """Where the hidden matrices lie, one behind the other."""
-    matrix_shape: tuple[int, int, int]
+    matrix_shapes: list[tuple[int, int, int]]
+    """The matrices between layers, at the head of the vector: stacks of (L, rows, columns)."""
 
     @classmethod
     def of(cls, denoiser: Denoiser) -> FlatWeights:
-        """Move the parameters of `denoiser` into one vector, the hidden matrices first."""
-        matrices = [p for p in denoiser.hidden.parameters() if p.ndim == 2]
-        chosen = {id(m) for m in matrices}
-        ordered = [*matrices, *(p for p in denoiser.parameters() if id(p) not in chosen)]
+        """Move the parameters of `denoiser` into one vector, the matrices first."""
+        hidden = [p for p in denoiser.hidden.parameters() if p.ndim == 2]
+        entry = denoiser.input.weight
+        chosen = {id(m) for m in (*hidden, entry)}
+        ordered = [*hidden, entry, *(p for p in denoiser.parameters() if id(p) not in chosen)]
         values = nn.utils.parameters_to_vector(ordered).detach().clone()
         gradients = torch.zeros_like(values)
         start = 0
@@ -48,8 +48,7 @@ class FlatWeights:
             p.grad = gradients[span].view_as(p)
             start = span.stop
         width = denoiser.network.width
-        shape = (len(matrices), width, width)
-        return cls(values, gradients, slice(0, math.prod(shape)), shape)
+        return cls(values, gradients, [(len(hidden), width, width), (1, *entry.shape)])
 
 
 def adam(
@@ -78,12 +77,14 @@ def adam(
     return update
 
 
-def orthogonalize(matrices: Tensor, iterations: int = 4) -> Tensor:
-    """Push the singular values of `matrices` (L, m, m) towards 1 by a quintic Newton-Schulz iteration.
+def orthogonalize(matrices: Tensor, iterations: int = 3) -> Tensor:
+    """Push the singular values of `matrices` (L, m, n) towards 1 by a quintic Newton-Schulz iteration.
 
     Coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon): they converge
     fast to within [0.7, 1.2] rather than slowly to 1.
     """
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonalize(matrices.mT, iterations).mT
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
@@ -95,13 +96,20 @@ def orthogonalize(matrices: Tensor, iterations: int = 4) -> Tensor:
 def muon(
     matrices: Tensor, gradients: Tensor, learning_rate: float, momentum: float = 0.95
 ) -> Update:
-    """Orthogonalised Nesterov momentum for square matrices (L, m, m) (Jordan et al. 2024)."""
+    """Orthogonalised Nesterov momentum for matrices (L, m, n) (Jordan et al. 2024).
+
+    An orthogonal matrix has elements of root mean square 1 / sqrt(max(m, n)). Scaled by the root of
+    the longer over the shorter side, every matrix moves as far an element as a square one of the
+    shorter side (Liu et al. 2025, arXiv:2502.16982, section 2.2).
+    """
     average = torch.zeros_like(matrices)
+    short, long = sorted(matrices.shape[1:])
+    rate = learning_rate * math.sqrt(long / short)
 
     def update(factor: float) -> None:
         average.lerp_(gradients, 1 - momentum)
         ahead = gradients.lerp(average, momentum)
-        matrices.add_(orthogonalize(ahead), alpha=-learning_rate * factor)
+        matrices.add_(orthogonalize(ahead), alpha=-rate * factor)
 
     return update
 
@@ -113,10 +121,11 @@ def make_updates(weights: FlatWeights, training: Training) -> list[Update]:
         return [adam(values, gradients, rate)]
     if training.optimizer == "adamw":
         return [adam(values, gradients, rate, weight_decay=0.01)]
-    span, rest = weights.matrices, slice(weights.matrices.stop, None)
-    matrices, slopes = (t[span].view(weights.matrix_shape) for t in (values, gradients))
-    return [
-        muon(matrices, slopes, training.muon_learning_rate),
-        # Its second moment forgets as fast as the short training moves on.
-        adam(values[rest], gradients[rest], rate, beta2=0.99),
-    ]
+    updates, start = [], 0
+    for shape in weights.matrix_shapes:
+        span = slice(start, start + math.prod(shape))
+        stack, slope = values[span].view(shape), gradients[span].view(shape)
+        updates.append(muon(stack, slope, training.muon_learning_rate))
+        start = span.stop
+    # Its second moment forgets as fast as the short training moves on.
+    return [*updates, adam(values[start:], gradients[start:], rate, beta2=0.99)]
