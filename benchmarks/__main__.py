@@ -80,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         "--shapes", type=lambda text: text.split(","), default=(), help="shapes of quality: a,b"
     )
     parser.add_argument("--recipe", default="base", help="environment that races")
-    parser.add_argument("--params", type=parse, default={}, help="its parameters: a.b=1,c=x")
+    parser.add_argument(
+        "--params",
+        type=parse,
+        default={},
+        help="its parameters, or those of trials' default: a.b=1,c=x",
+    )
     parser.add_argument(
         "--groups", type=lambda text: text.split(","), default=(), help="groups of trials: a,b"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 
 from pointillist.diffusion import objectives
 from pointillist.diffusion.denoiser import Denoiser
@@ -25,9 +26,12 @@ def compiled(
     denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
 ) -> Iterator[TrainingReport]:
     """Train with the network's forward and backward compiled; compiling is part of the time."""
+    torch.compiler.reset()
     vars(denoiser)["predict"] = torch.compile(denoiser.predict)
     try:
-        yield from train(denoiser, density, training, generator)
+        # What an earlier run left in the cache on disk would hide the cost.
+        with inductor.patch(force_disable_caches=True):
+            yield from train(denoiser, density, training, generator)
     finally:
         del vars(denoiser)["predict"]
 

@@ -164,8 +164,8 @@ def split(task: Task, steps: int = 200) -> dict[str, float]:
         if loop in callers:
             phase = next((PHASES[word] for word in PHASES if word in name), "the rest")
             shares[phase] = shares.get(phase, 0.0) + callers[loop][3] / total
-    shares["the rest"] = 1 - sum(value for name, value in shares.items() if name != "the rest")
-    return shares
+    shares.pop("the rest", None)
+    return shares | {"the rest": 1 - sum(shares.values())}
 
 
 def operators(task: Task, steps: int = 100, most: int = 12) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import record
 from benchmarks.common import FOLDER, Figures, Options, say, table
+from benchmarks.race import with_steps
 
 if TYPE_CHECKING:
     from benchmarks.learning import Task, Train
@@ -106,7 +107,7 @@ def run(options: Options, groups: tuple[str, ...]) -> None:
                 say(f"trials: {group}: {trial.name}: {json.dumps(rows[trial.name])}")
         found = record.merge(found, group, rows)
         if options.smoke:
-            print("\n".join(report(found)))
+            print("\n".join(report({group: rows})))
         else:
             record.write(path, found)
             path.with_suffix(".md").write_text("\n".join(report(found)) + "\n")
@@ -124,6 +125,9 @@ def attempt(trial: Trial, shape: str, options: Options) -> Figures:
         default = learning.make_task(learning.read_parameters("base", shared))
         task = _with_equal_time(task, train, default)
     diffusion.devices.use_threads(task.parameters.threads)
+    if trial.experiment != "compiled":
+        # What torch needs once in a process is no trial's own.
+        learning.learn(with_steps(task, 2), 0, train)
     seconds, nats = [], []
     for seed in range(options.seeds):
         denoiser, took = learning.learn(task, seed, train)
@@ -154,7 +158,6 @@ def _training_of(trial: Trial) -> Train:
 def _with_equal_time(task: Task, train: Train, default: Task) -> Task:
     """Give the task the steps that fit into the default's time, by turns of a few steps of both."""
     from benchmarks import learning
-    from benchmarks.race import with_steps
     from pointillist.diffusion.training import train as default_train
 
     ours, theirs = [], []
