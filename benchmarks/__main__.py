@@ -16,14 +16,19 @@ from typing import cast
 
 from benchmarks import machine, record, trials
 from benchmarks.common import FOLDER, Options, Part, parse, say
+from pointillist.errors import nearest
 
 PARTS = ("machine", "times", "quality", "race", "presets", "flops", "scaling")
 
 
 def main() -> None:
     """Measure what the command line names."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     names: list[str] = arguments.parts or list(PARTS)
+    for name in names:
+        if name not in PARTS and names != ["trials"]:
+            parser.error(f"part {name!r} is unknown.{nearest(name, PARTS)} {_known()}")
     options = Options(
         repeats=arguments.repeats,
         seeds=arguments.seeds,
@@ -71,9 +76,13 @@ def _measure_each(names: list[str]) -> str | None:
     return f"Failed: {', '.join(failed)}. Their last figures still stand." if failed else None
 
 
+def _known() -> str:
+    return f"Known: {', '.join(PARTS)}; or trials, alone."
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; or trials")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=_known())
     parser.add_argument("--repeats", type=int, default=5, help="runs behind each median")
     parser.add_argument("--seeds", type=int, default=3, help="seeds behind each figure of quality")
     parser.add_argument(
