@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs bench ui viz lab lock hooks clean
+.PHONY: help run test lint format docs bench trials ui viz lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,8 +43,11 @@ format: $(VENV)/.installed-dev ## format the code and mend what lint can mend
 docs: $(VENV)/.installed-dev ## write docs/parameters.md from the parameter model
 	$(BIN)/python -m pointillist.parameters > docs/parameters.md
 
-bench: $(VENV)/.installed-dev ## measure and rewrite benchmarks/results.md
+bench: $(VENV)/.installed-dev ## measure and rewrite benchmarks/results.md (20 minutes)
 	$(BIN)/python -m benchmarks
+
+trials: $(VENV)/.installed-dev ## try variations of the default recipe, rewrite benchmarks/trials.md
+	$(BIN)/python -m benchmarks trials
 
 ui: $(VENV)/.installed ## MLflow on http://127.0.0.1:5000
 	$(BIN)/python -m pointillist.tracking

@@ -1,1 +1,1 @@
-"""What is measured, how, and the last table (results.md)."""
+"""What is measured, how, and the last figures (results.md, trials.md)."""

@@ -1,192 +1,107 @@
-"""`make bench`: measure the project and rewrite benchmarks/results.md and results.json.
+"""`python -m benchmarks [PART …]`: measure the parts named, or all, and rewrite results.md and .json.
 
-Times are whole processes, medians of several runs, on whatever machine this is; figures of quality stand
-beside their floors. Everything runs in a temporary copy of the project with a database of its own.
+Each part runs in a process of its own and writes its own section of the record, so that a part that fails
+leaves the others' figures, and its own last ones, where they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import resource
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-PROJECT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).with_name("results")
-NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
+from benchmarks import machine, record, trials
+from benchmarks.common import FOLDER, Options, Part, parse, say
+from pointillist.errors import nearest
+
+PARTS = ("machine", "times", "quality", "race", "presets", "flops", "scaling")
 
 
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3, help="runs behind each median")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds behind each figure of quality")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        project = copy_project(Path(folder) / "project")
-        kedro(project, "run", "--params", "shape=pi,training.steps=2")  # the database's first use
-        figures = dict(quality(project, options.seeds))
-        record = {
-            "machine": machine(),
-            "times": dict(times(project, options.repeats)),
-            "quality": figures,
-        }
-    RESULTS.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
-    RESULTS.with_suffix(".md").write_text("\n".join(report(record)) + "\n")
-    print(RESULTS.with_suffix(".md").read_text())
-
-
-def copy_project(target: Path) -> Path:
-    """Copy what a run needs, without anyone's data."""
-    for name in ("conf", "src", "pyproject.toml", ".telemetry", "README.md", "LICENSE"):
-        source = PROJECT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("local"))
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / name)
-    (target / "conf" / "local").mkdir()
-    return target
-
-
-def kedro(project: Path, *arguments: str) -> tuple[float, float]:
-    """Run kedro in `project`; return wall seconds and peak memory in GB."""
-    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [str(Path(sys.executable).with_name("kedro")), *arguments]
-    started = time.perf_counter()
-    finished = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
-    wall = time.perf_counter() - started
-    if finished.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
-    # The largest child so far; what is reported is read after the full run, which is the largest.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
-    return wall, peak
-
-
-def newest(project: Path, pattern: str) -> Path:
-    """Return the newest file that `pattern` finds under data/."""
-    return max(project.glob(f"data/{pattern}"), key=lambda path: path.parent.name)
-
-
-def training_seconds(project: Path, shape: str) -> float:
-    """Return how long training took, from the history's own steps per second."""
-    rows = newest(project, f"06_models/{shape}/training_history.csv/*/*.csv").read_text().split()
-    names, *values = (row.split(",") for row in rows)
-    step, rate = names.index("step"), names.index("steps_per_second")
-    seconds, before = 0.0, 0.0
-    for row in values:
-        seconds += (float(row[step]) - before) / float(row[rate])
-        before = float(row[step])
-    return seconds
-
-
-def times(project: Path, repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield name -> median, least and greatest of each time."""
-    full, training, peak = [], [], 0.0
-    for _ in range(repeats):
-        wall, peak = kedro(project, "run")
-        full.append(wall)
-        training.append(training_seconds(project, "dino"))
-    yield "kedro run (dino, all five stages), s", summary(full)
-    yield "of it training, s", summary(training)
-    yield "peak memory of kedro run, GB", summary([peak])
-    ingest = [kedro(project, "run", "--pipelines", "ingest")[0] for _ in range(repeats)]
-    yield "kedro run --pipelines ingest, s", summary(ingest)
-    with tempfile.TemporaryDirectory() as folder:
-        bare = bare_project(Path(folder))
-        pairs = [(kedro(project, "--help")[0], kedro(bare, "--help")[0]) for _ in range(repeats)]
-    ratios = [ours / theirs for ours, theirs in pairs]
-    yield "kedro --help here / in a project without code", summary(ratios)
-
-
-def bare_project(folder: Path) -> Path:
-    """Make a Kedro project that has no code of its own."""
-    package = folder / "src" / "bare"
-    package.mkdir(parents=True)
-    for name in ("__init__.py", "settings.py"):
-        (package / name).touch()
-    (folder / "pyproject.toml").write_text(
-        '[tool.kedro]\npackage_name = "bare"\nproject_name = "Bare"\nsource_dir = "src"\n'
-        f'kedro_init_version = "{version("kedro")}"\n'
+    """Measure what the command line names."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    names: list[str] = arguments.parts or list(PARTS)
+    for name in names:
+        if name not in PARTS and names != ["trials"]:
+            parser.error(f"part {name!r} is unknown.{nearest(name, PARTS)} {_known()}")
+    options = Options(
+        repeats=arguments.repeats,
+        seeds=arguments.seeds,
+        shapes=tuple(arguments.shapes),
+        recipe=arguments.recipe,
+        overrides=arguments.params,
+        smoke=arguments.smoke,
     )
-    shutil.copy(PROJECT / ".telemetry", folder)
-    return folder
+    if names == ["trials"]:
+        trials.run(options, arguments.groups)
+    elif len(names) == 1:
+        measure(names[0], options)
+    else:
+        sys.exit(_measure_each(names))
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Return median, least and greatest."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+def measure(name: str, options: Options) -> None:
+    """Measure one part and write it into the record."""
+    part = cast(Part, import_module(f"benchmarks.{name}"))
+    started = time.perf_counter()
+    figures = part.measure(options)
+    say(f"{name}: done in {time.perf_counter() - started:.0f} s")
+    if options.smoke:
+        print("\n".join(part.report(figures)))
+        return
+    path = FOLDER / "results.json"
+    here, found = machine.measure(options), record.read(path)
+    if found.get("machine", here) != here:
+        say("The record was made on another machine or with other versions: it begins anew.")
+        found = {}
+    merged = record.merge(record.merge(found, "machine", here), name, figures)
+    record.write(path, merged)
+    parts = {known: cast(Part, import_module(f"benchmarks.{known}")) for known in PARTS}
+    Path(FOLDER / "results.md").write_text("\n".join(record.report(merged, parts)) + "\n")
 
 
-def quality(project: Path, seeds: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield shape -> metrics, each the mean over seeds, of every Data Morph shape with the defaults."""
-    from pointillist import shapes
-
-    for shape in shapes.names():
-        runs: list[dict[str, float]] = []
-        for seed in range(seeds if shape == "dino" else 1):
-            parameters = f"shape={shape},seed={seed},tracking=false"
-            kedro(project, "run", "--pipelines", "train,sample,evaluate", "--params", parameters)
-            runs.append(
-                json.loads(newest(project, f"08_reporting/{shape}/metrics.json/*/*").read_text())
-            )
-        yield shape, {name: statistics.mean(run[name] for run in runs) for name in runs[0]}
+def _measure_each(names: list[str]) -> str | None:
+    """Measure each part in a process of its own; return what there is to say of those that failed."""
+    given = [word for word in sys.argv[1:] if word not in names]
+    failed = [
+        name
+        for name in names
+        if subprocess.run([sys.executable, "-m", "benchmarks", name, *given]).returncode
+    ]
+    return f"Failed: {', '.join(failed)}. Their last figures still stand." if failed else None
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "kedro", "mlflow", "numpy", "pointillist")},
-    }
+def _known() -> str:
+    return f"Known: {', '.join(PARTS)}; or trials, alone."
 
 
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def report(record: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of results.md."""
-    yield "# Results"
-    yield ""
-    yield "Written by `make bench`; the definitions stand in [docs/metrics.md](../docs/metrics.md)."
-    yield ""
-    yield ", ".join(f"{name} {value}" for name, value in record["machine"].items()) + "."
-    yield ""
-    yield "## Times"
-    yield ""
-    yield "| what | median | least | greatest |"
-    yield "|---|---|---|---|"
-    for name, value in record["times"].items():
-        yield f"| {name} | {value['median']:.2f} | {value['min']:.2f} | {value['max']:.2f} |"
-    yield ""
-    yield "## Quality of the defaults"
-    yield ""
-    yield "n = 8000; each figure / its floor (a fresh draw of the truth), then the bound in nats."
-    yield ""
-    yield "| shape | " + " | ".join(NAMES) + " | kl_bound_nats |"
-    yield "|---" * (len(NAMES) + 2) + "|"
-    for shape, figures in record["quality"].items():
-        cells = [f"{figures[n]:.3f} / {figures[f'{n}_floor']:.3f}" for n in NAMES]
-        bound, error = figures["kl_bound_nats"], figures["kl_bound_nats_error"]
-        yield f"| {shape} | " + " | ".join(cells) + f" | {bound:.4f} ± {error:.4f} |"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=_known())
+    parser.add_argument("--repeats", type=int, default=5, help="runs behind each median")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds behind each figure of quality")
+    parser.add_argument(
+        "--shapes", type=lambda text: text.split(","), default=(), help="shapes of quality: a,b"
+    )
+    parser.add_argument("--recipe", default="base", help="environment that races")
+    parser.add_argument(
+        "--params",
+        type=parse,
+        default={},
+        help="its parameters, or those of trials' default: a.b=1,c=x",
+    )
+    parser.add_argument(
+        "--groups", type=lambda text: text.split(","), default=(), help="groups of trials: a,b"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="only try whether it runs; write nothing"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,126 @@
+"""Train, sample and measure in this process, step by step as the nodes of `kedro run` do.
+
+The CPU only: what an accelerator does is not measured here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.common import PROJECT, nested
+from pointillist import artifacts, diffusion, shapes
+from pointillist.diffusion.denoiser import DTYPE, Denoiser
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.training import TrainingReport, train
+from pointillist.parameters import Parameters, Training, validate
+
+Train = Callable[[Denoiser, GaussianMixture, Training, torch.Generator], Iterator[TrainingReport]]
+"""What `training.train` is: it trains the denoiser in place."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recipe and the truth it is to learn: what is in hand when training begins."""
+
+    parameters: Parameters
+    density: GaussianMixture
+    """Model coordinates, float64."""
+    model: artifacts.checkpoint.Checkpoint
+    """The shape's points and normaliser, with a denoiser that has learnt nothing."""
+
+
+def read_parameters(env: str, overrides: Mapping[str, Any]) -> Parameters:
+    """Read conf/ as Kedro merges it for `--env` and `--params`; `base` is the defaults alone."""
+    from kedro.config import OmegaConfigLoader
+
+    from pointillist.settings import CONFIG_LOADER_ARGS
+
+    arguments: dict[str, Any] = {**CONFIG_LOADER_ARGS, "runtime_params": nested(overrides)}
+    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=env, **arguments)
+    return validate(loader["parameters"])
+
+
+def make_task(parameters: Parameters) -> Task:
+    """Find the shape; set the threads that its training uses."""
+    diffusion.devices.use_threads(parameters.threads)
+    points = shapes.load(parameters.shape, parameters.shape_file, PROJECT / "data" / "01_raw")
+    array = points[["x", "y"]].to_numpy(dtype="float64")
+    data = parameters.data
+    normalizer = shapes.Normalizer.fit(array, data.center, data.scale)
+    density = artifacts.checkpoint.make_density(array, normalizer, data)
+    groups = {"data": data.model_dump(mode="json")}
+    model = artifacts.checkpoint.Checkpoint(
+        untrained(parameters, density, 0), array, normalizer, parameters.shape, groups
+    )
+    return Task(parameters, density, model)
+
+
+def untrained(parameters: Parameters, density: GaussianMixture, seed: int) -> Denoiser:
+    """Return the denoiser with which training begins."""
+    path = diffusion.schedules.make_path(parameters.schedule)
+    network = diffusion.denoiser.fitted(parameters.network, density)
+    return diffusion.denoiser.initialize(network, path, seed)
+
+
+def reports(
+    task: Task, seed: int, train: Train = train
+) -> tuple[Denoiser, Iterator[TrainingReport]]:
+    """Return a denoiser and the iterator that trains it."""
+    denoiser = untrained(task.parameters, task.density, seed)
+    density = task.density.to("cpu", DTYPE)
+    generator = diffusion.devices.generator(seed, "train")
+    return denoiser, train(denoiser, density, task.parameters.training, generator)
+
+
+def learn(task: Task, seed: int, train: Train = train) -> tuple[Denoiser, float]:
+    """Train; return the denoiser and the seconds from parameters and density to last weights."""
+    started = time.perf_counter()
+    denoiser, steps = reports(task, seed, train)
+    for _ in steps:
+        pass
+    seconds = time.perf_counter() - started
+    return denoiser.eval().requires_grad_(False), seconds
+
+
+def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
+    """Sample as the recipe says; return the distances to the truth that `kedro run` reports."""
+    sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
+    start = diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start)
+    generator = diffusion.devices.generator(seed, "sample")
+    recorder = diffusion.samplers.Recorder(2)
+    for state in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
+        recorder.add(state)
+    generator = diffusion.devices.generator(seed, "evaluate")
+    model = task.model
+
+    def draw(n: int) -> torch.Tensor:
+        return model.standardize(model.original(task.density.sample(n, generator)[0]))
+
+    return diffusion.metrics.compare(
+        model.standardize(model.original(recorder.samples()[: evaluation.n_eval])),
+        model.standardize(model.points),
+        draw,
+        floor_draws=evaluation.floor_draws,
+        projections=evaluation.projections,
+        generator=generator,
+    )
+
+
+def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
+    """Return kl_bound_nats and its standard error."""
+    sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
+    found = diffusion.likelihood.kl_bound(
+        denoiser,
+        task.density,
+        denoiser.path,
+        diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start),
+        nodes=evaluation.noise_levels,
+        draws=evaluation.risk_draws,
+        generator=diffusion.devices.generator(seed, "evaluate"),
+    )
+    return found.nats, found.standard_error

@@ -1,0 +1,115 @@
+"""Does cost grow as it should: a training step with the anchors, sampling with the points?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import Figures, Options, apart, peak_memory, say, summary, table
+
+if TYPE_CHECKING:
+    from benchmarks.learning import Task
+
+TITLE = "Scaling"
+
+ANCHORS = (100, 2_048, 10_000, 100_000, 1_000_000)
+POINTS = (10_000, 100_000, 1_000_000)
+ROUNDS = 7
+STEPS_PER_ROUND = 20
+
+
+def measure(options: Options) -> Figures:
+    """Return milliseconds per step by anchors, and seconds and peak memory by points."""
+    anchors = ANCHORS[:3] if options.smoke else ANCHORS
+    points = POINTS[:1] if options.smoke else POINTS
+    steps = milliseconds(anchors, options)
+    sampling = {}
+    for n in points:
+        # A process of its own, so that the peak is that of these points alone.
+        sampling[str(n)] = apart(sample, n, options.shortened)
+        say(f"scaling: {n:,} points in {sampling[str(n)]['seconds']:.1f} s")
+    return {"anchors": steps, "points": sampling}
+
+
+def spiral(task: Task, n: int) -> Task:
+    """Return the task with n anchors along a spiral in the place of its own."""
+    import torch
+
+    from pointillist.diffusion.density import GaussianMixture
+
+    turn = torch.linspace(0, 1, n, dtype=torch.float64).sqrt()
+    angle = 40 * turn
+    anchors = 2.4 * turn[:, None] * torch.stack((angle.cos(), angle.sin()), -1)
+    return replace(task, density=GaussianMixture(anchors, task.parameters.data.bandwidth))
+
+
+def milliseconds(anchors: tuple[int, ...], options: Options) -> Figures:
+    """Return ms per training step for each number of anchors, taking turns."""
+    from benchmarks import learning
+
+    rounds = 2 if options.smoke else ROUNDS
+    parameters = learning.read_parameters("base", {"device": "cpu", **options.shortened})
+    training = parameters.training.model_copy(
+        update={"steps": (rounds + 1) * STEPS_PER_ROUND, "report_every": STEPS_PER_ROUND}
+    )
+    task = learning.make_task(parameters.model_copy(update={"training": training}))
+    runs: dict[int, Iterator[object]] = {}
+    took: dict[int, list[float]] = {}
+    for n in anchors:
+        runs[n] = learning.reports(spiral(task, n), 0)[1]
+        next(runs[n])
+        took[n] = []
+    for _ in range(rounds):
+        for n, steps in runs.items():
+            started = time.perf_counter()
+            next(steps)
+            took[n].append(1e3 * (time.perf_counter() - started) / STEPS_PER_ROUND)
+    say(f"scaling: {', '.join(f'{min(v):.2f} ms at {n:,} anchors' for n, v in took.items())}")
+    return {str(n): summary(values) for n, values in took.items()}
+
+
+def sample(n: int, shortened: Mapping[str, Any]) -> dict[str, float]:
+    """Draw n points by the default sampler; the denoiser's weights don't change what that costs."""
+    from benchmarks import learning
+    from pointillist import diffusion
+
+    overrides = {**shortened, "device": "cpu", "sampling.n_samples": n}
+    parameters = learning.read_parameters("base", overrides)
+    task, sampling = learning.make_task(parameters), parameters.sampling
+    denoiser = task.model.denoiser.eval()
+    start = diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start)
+    generator = diffusion.devices.generator(0, "sample")
+    recorder = diffusion.samplers.Recorder(sampling.n_frames)
+    before, started = peak_memory(), time.perf_counter()
+    for state in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
+        recorder.add(state)
+    recorder.samples()
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_gb": peak_memory(), "before_gb": before}
+
+
+def report(figures: Figures) -> Iterator[str]:
+    """Yield both tables."""
+    first = next(iter(figures["anchors"].values()))["median"]
+    yield from table(
+        ("anchors", "ms per training step", "/ the first"),
+        (
+            (f"{int(n):,}", f"{v['median']:.2f}", f"{v['median'] / first:.2f}")
+            for n, v in figures["anchors"].items()
+        ),
+    )
+    yield from table(
+        ("points", "sampling, s", "s per 1,000 points", "peak memory, GB", "of it before sampling"),
+        (
+            (
+                f"{int(n):,}",
+                f"{v['seconds']:.2f}",
+                f"{1e3 * v['seconds'] / int(n):.3f}",
+                f"{v['peak_gb']:.2f}",
+                f"{v['before_gb']:.2f}",
+            )
+            for n, v in figures["points"].items()
+        ),
+    )

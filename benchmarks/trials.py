@@ -1,0 +1,196 @@
+"""`make trials`: the table of what was tried before the default recipe was what it is.
+
+A trial is the default recipe with a few parameters changed, or with another training function, trained
+on two shapes and the seeds 0, 1, …, which are not those that the benchmark reports on. Where a change
+makes a step cheaper or dearer, the trial gets as many steps as fit into the default's time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import record
+from benchmarks.common import FOLDER, Figures, Options, say, table
+from benchmarks.race import with_steps
+
+if TYPE_CHECKING:
+    from benchmarks.learning import Task, Train
+
+SHAPES = ("dino", "sheep")
+"""One shape of few points and one of many."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A variation of the default recipe."""
+
+    group: str
+    name: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters by dotted name."""
+    equal_time: bool = False
+    """Whether it gets as many steps as fit into the default's time, rather than the default's steps."""
+    experiment: str | None = None
+    """What of experiments.py takes the place of `training.train`."""
+
+
+def _same_time(group: str, parameter: str, *values: Any) -> Iterator[Trial]:
+    for value in values:
+        name = f"{parameter.rpartition('.')[2]} {value}"
+        yield Trial(group, name, {parameter: value}, equal_time=True)
+
+
+def _same_steps(group: str, parameter: str, *values: Any) -> Iterator[Trial]:
+    for value in values:
+        yield Trial(group, f"{parameter.rpartition('.')[2]} {value}", {parameter: value})
+
+
+ADAM = {"training.optimizer": "adam"}
+
+TRIALS: tuple[Trial, ...] = (
+    *_same_steps("noise levels and draws", "training.draws", "stratified", "independent", "shared"),
+    *_same_steps("noise levels and draws", "training.noise_spread", 1.0, 1.25, 2.0),
+    *_same_steps("noise levels and draws", "schedule.sigma_min", 0.001, 0.004),
+    *_same_steps("noise levels and draws", "schedule.sigma_max", 10.0, 40.0),
+    *_same_steps("target and weight", "training.weighting", "likelihood"),
+    *_same_time("target and weight", "training.target", "sample"),
+    *_same_steps("prediction", "network.prediction", "x0", "v", "eps", "flow"),
+    *_same_steps("Fourier features", "network.input_bandwidth", 4.0, 6.0, 8.0, 12.0),
+    *_same_time("Fourier features", "network.input_features", 48, 64, 128, 192),
+    *_same_time("Fourier features", "network.time_features", 8, 32),
+    *_same_time("width and depth", "network.width", 64, 96, 160, 192, 256),
+    *_same_time("width and depth", "network.depth", 1, 2, 4, 5),
+    *_same_steps("width and depth", "network.residual", False),
+    *_same_time("activation", "network.activation", "gelu", "relu"),
+    *_same_time("batch size", "training.batch_size", 256, 512, 2048, 4096),
+    *_same_time("optimizer", "training.optimizer", "adam", "adamw"),
+    Trial("optimizer", "SOAP and Adam", {}, equal_time=True, experiment="soap"),
+    *_same_steps("learning rate", "training.learning_rate", 2.5e-3, 1e-2),
+    *_same_steps("learning rate", "training.muon_learning_rate", 0.01, 0.04),
+    *_same_steps("learning rate", "training.warmup", 0.0, 0.1),
+    *_same_steps("learning rate", "training.decay", 0.3, 0.6, 0.98),
+    *_same_steps("learning rate", "training.gradient_clip", 1.0),
+    *_same_steps("average of the weights", "training.ema", 0.0, 0.9, 0.95, 0.99),
+    *_same_steps("machine", "threads", 1),
+    Trial("machine", "compiled network", {}, experiment="compiled"),
+    Trial("machine", "hidden layers in bfloat16", {}, experiment="bfloat16_hidden"),
+    Trial("implementations of Adam", "ours, flat", ADAM),
+    Trial(
+        "implementations of Adam",
+        "torch, one tensor at a time",
+        ADAM,
+        experiment="adam_for_each_tensor",
+    ),
+    Trial("implementations of Adam", "torch, foreach", ADAM, experiment="adam_foreach"),
+    Trial("implementations of Adam", "torch, fused", ADAM, experiment="adam_fused"),
+)
+
+
+def run(options: Options, groups: tuple[str, ...]) -> None:
+    """Make the trials of the groups named, or all, and rewrite trials.md and trials.json."""
+    chosen = [trial for trial in TRIALS if not groups or trial.group in groups]
+    path = FOLDER / "trials.json"
+    found = record.read(path)
+    for group in dict.fromkeys(trial.group for trial in chosen):
+        rows: Figures = {}
+        for trial in (Trial(group, "the default"), *(t for t in chosen if t.group == group)):
+            try:
+                rows[trial.name] = {shape: attempt(trial, shape, options) for shape in SHAPES}
+            except Exception as error:
+                say(f"trials: {group}: {trial.name} failed: {error}")
+                rows[trial.name] = {"failed": str(error).splitlines()[0]}
+            else:
+                say(f"trials: {group}: {trial.name}: {json.dumps(rows[trial.name])}")
+        found = record.merge(found, group, rows)
+        if options.smoke:
+            print("\n".join(report({group: rows})))
+        else:
+            record.write(path, found)
+            path.with_suffix(".md").write_text("\n".join(report(found)) + "\n")
+
+
+def attempt(trial: Trial, shape: str, options: Options) -> Figures:
+    """Train one trial on one shape; return steps, and means over seeds of seconds and bound."""
+    from benchmarks import learning
+    from pointillist import diffusion
+
+    shared = {"shape": shape, "device": "cpu", **options.overrides, **options.shortened}
+    task = learning.make_task(learning.read_parameters("base", {**shared, **trial.overrides}))
+    train = _training_of(trial)
+    if trial.equal_time:
+        default = learning.make_task(learning.read_parameters("base", shared))
+        task = _with_equal_time(task, train, default)
+    diffusion.devices.use_threads(task.parameters.threads)
+    if trial.experiment != "compiled":
+        # What torch needs once in a process is no trial's own.
+        learning.learn(with_steps(task, 2), 0, train)
+    seconds, nats = [], []
+    for seed in range(options.seeds):
+        denoiser, took = learning.learn(task, seed, train)
+        seconds.append(took)
+        nats.append(learning.bound(task, denoiser, seed)[0])
+    return {
+        "steps": task.parameters.training.steps,
+        "seconds": mean(seconds),
+        "kl_bound_nats": {"mean": mean(nats), "min": min(nats), "max": max(nats)},
+    }
+
+
+def _training_of(trial: Trial) -> Train:
+    from benchmarks import experiments
+    from pointillist.diffusion import training
+
+    return {
+        None: training.train,
+        "compiled": experiments.compiled,
+        "bfloat16_hidden": experiments.bfloat16_hidden,
+        "soap": experiments.soap,
+        "adam_for_each_tensor": experiments.torch_adam(foreach=False),
+        "adam_foreach": experiments.torch_adam(foreach=True),
+        "adam_fused": experiments.torch_adam(fused=True),
+    }[trial.experiment]
+
+
+def _with_equal_time(task: Task, train: Train, default: Task) -> Task:
+    """Give the task the steps that fit into the default's time, by turns of a few steps of both."""
+    from benchmarks import learning
+    from pointillist.diffusion.training import train as default_train
+
+    ours, theirs = [], []
+    for _ in range(3):
+        theirs.append(learning.learn(with_steps(default, 50), 0, default_train)[1])
+        ours.append(learning.learn(with_steps(task, 50), 0, train)[1])
+    steps = round(default.parameters.training.steps * min(theirs) / min(ours))
+    return with_steps(task, max(1, steps))
+
+
+def report(found: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield the lines of trials.md."""
+    yield "# Trials"
+    yield ""
+    yield (
+        "Written by `make trials` (how: at the head of [trials.py](trials.py)). kl_bound_nats: mean "
+        "[least, greatest] over seeds. Seconds compare within a group: its default was trained beside it."
+    )
+    yield ""
+    header = [f"{shape}: {what}" for shape in SHAPES for what in ("steps", "s", "kl_bound_nats")]
+    for group, rows in found.items():
+        yield f"## {group[0].upper()}{group[1:]}"
+        yield ""
+        yield from table(("", *header), (list(_cells(name, row)) for name, row in rows.items()))
+
+
+def _cells(name: str, row: Figures) -> Iterator[str]:
+    yield name
+    for shape in SHAPES:
+        if shape not in row:
+            yield from ("", "", f"failed: {row['failed']}")
+            continue
+        nats = row[shape]["kl_bound_nats"]
+        yield str(row[shape]["steps"])
+        yield f"{row[shape]['seconds']:.2f}"
+        yield f"{nats['mean']:.4f} [{nats['min']:.4f}, {nats['max']:.4f}]"

@@ -1,0 +1,98 @@
+import itertools
+import json
+
+import pytest
+import torch
+
+from benchmarks import __main__ as command
+from benchmarks import common, experiments, learning, machine, quality, race
+
+NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
+
+
+def test_in_process_figures_are_those_of_kedro_run():
+    overrides = {**common.SMOKE, "shape": "cat", "seed": 3}
+    task = learning.make_task(learning.read_parameters("base", {**overrides, "device": "cpu"}))
+    here = learning.score(task, learning.learn(task, 3)[0], 3)
+    with common.project_copy() as project:
+        there = common.kedro_metrics(project, "base", overrides)
+    # Points pass through a file and a frame there, which may turn a last bit.
+    expected = {name: pytest.approx(there[name], rel=1e-12) for name in NAMES}
+    assert {name: here[name] for name in NAMES} == expected
+
+
+def test_presets_are_read_as_kedro_merges_them():
+    parameters = learning.read_parameters("tiny_tiny_diffusion", {"training.batch_size": 7})
+    assert (parameters.training.steps, parameters.training.batch_size) == (125_000, 7)
+    assert parameters.network.tied
+    assert parameters.evaluation == learning.read_parameters("base", {}).evaluation
+
+
+def test_torchs_adam_trains_to_the_same_weights():
+    overrides = {**common.SMOKE, "training.optimizer": "adam", "training.batch_size": 64}
+    task = learning.make_task(learning.read_parameters("base", {**overrides, "device": "cpu"}))
+    ours, _ = learning.learn(task, 0)
+    torchs, _ = learning.learn(task, 0, experiments.torch_adam(foreach=True))
+    for a, b in zip(ours.parameters(), torchs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_race_takes_the_fewest_steps_that_serve_every_seed():
+    needed = {0: 50, 1: 300, 100: 120}
+    tried = []
+
+    def reaches(steps: int, seed: int) -> bool:
+        tried.append(steps)
+        return steps >= needed[seed]
+
+    found = race.fewest_steps(reaches, list(needed))
+    assert 300 <= found < 300 * race.GROWTH + 1
+    assert all(a <= b for a, b in itertools.pairwise(tried))
+
+
+def test_race_is_won_only_in_all_metrics():
+    target = dict.fromkeys(race.NAMES, 0.1)
+    assert race.as_good(target, target)
+    for name in race.NAMES:
+        assert not race.as_good({**target, name: 0.11}, target)
+
+
+def test_quality_averages_ratios_and_names_the_worst_shape():
+    def run(sw2: float, nats: float) -> dict[str, float]:
+        return {"sw2": sw2, "sw2_floor": 0.5, "kl_bound_nats": nats, "kl_prior_nats": 9.0}
+
+    summary = quality.summarize({"a": [run(0.5, 1), run(1.5, 2)], "b": [run(1, 1), run(1, 1)]})
+    assert summary == {
+        "sw2 / floor, mean over shapes and seeds": pytest.approx(2.0),
+        "kl_bound_nats, worst shape": pytest.approx(1.5),
+    }
+
+
+def test_failing_part_leaves_the_record_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(machine, "measure", lambda options: {"cores": 1, "accelerator": None})
+    command.measure("machine", common.Options())
+    before = (tmp_path / "results.json").read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr(quality, "measure", lambda options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            command.measure("quality", common.Options())
+    assert (tmp_path / "results.json").read_text() == before
+
+
+def test_record_of_another_machine_is_not_mixed_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    old = {"machine": {"cores": 64, "accelerator": None}, "times": {}}
+    (tmp_path / "results.json").write_text(json.dumps(old))
+    monkeypatch.setattr(machine, "measure", lambda options: {"cores": 2, "accelerator": None})
+    command.measure("machine", common.Options())
+    assert set(json.loads((tmp_path / "results.json").read_text())) == {"machine"}
+
+
+def test_parameters_are_read_as_on_kedros_command_line():
+    read = common.parse("training.steps=50,shape=cat,sampling.rho=null")
+    assert common.nested(read) == {
+        "training": {"steps": 50},
+        "shape": "cat",
+        "sampling": {"rho": None},
+    }
