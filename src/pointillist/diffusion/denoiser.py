@@ -26,6 +26,10 @@ from pointillist.parameters import Network
 DTYPE = torch.float32
 """Precision of the network and of its training."""
 
+# exp(-30) is far below the precision of the features it is added to. Much smaller factors would make
+# numbers so small that a processor works on them many times slower.
+_LEAST_EXPONENT = -30.0
+
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """(x_t (B, 2), t () or (B,)) -> E[x_0 | x_t] (B, 2): the common currency."""
 
@@ -115,10 +119,10 @@ class IntegratedFourierFeatures(FourierFeatures):
 
     def forward(self, x: Tensor, deviation: Tensor) -> Tensor:  # type: ignore[override]
         """Embed x (B, d) under noise of standard `deviation` () or (B,)."""
-        exponent = -0.5 * self.frequencies.square().sum(-1)
-        damping = torch.exp(deviation.reshape(-1, 1).square() * exponent)
+        decay = -0.5 * self.frequencies.square().sum(-1)
+        exponent = (deviation.square().reshape(-1, 1) * decay).clamp_(min=_LEAST_EXPONENT)
         features = super().forward(x)
-        features.unflatten(-1, (2, -1)).mul_(damping[:, None])
+        features.unflatten(-1, (2, -1)).mul_(exponent.exp_()[:, None])
         return features
 
 

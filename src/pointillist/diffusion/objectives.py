@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -32,12 +33,15 @@ class Batch:
     """Target of x_0, (B, 2)."""
 
 
+# Batches drawn at once: on so few points, starting an operation costs more than the operation.
+_AHEAD = 16
+
 _DIMENSIONS = 7
 """Uniform numbers behind a point of a batch: time, anchor, 2 x noise, spread, 2 x bandwidth."""
 
 
-def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[], Tensor]:
-    """Return a function that draws uniform numbers (n, 7) for each batch; `rule` is training.draws.
+def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[int], Tensor]:
+    """Return a function that draws uniform numbers (k, n, 7) for k batches; `rule` is training.draws.
 
     ``lattice``: a Kronecker lattice (the R_d sequence of Roberts 2018) that every batch shifts at
     random (Cranley & Patterson 1976). Each point is uniform on its own, and together they fill the
@@ -51,16 +55,16 @@ def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[],
     lattice = (index[:, None] * _kronecker_steps(_DIMENSIONS)).remainder(1).float().to(device)
     lattice[:, 0] = strata
 
-    def draw() -> Tensor:
+    def draw(k: int) -> Tensor:
         if rule == "lattice":
-            shift = torch.rand(_DIMENSIONS, generator=generator, device=device)
-            shift[0] /= n
-            return (lattice + shift).remainder(1)
-        u = torch.rand(n, _DIMENSIONS, generator=generator, device=device)
+            shift = torch.rand(k, 1, _DIMENSIONS, generator=generator, device=device)
+            shift[..., 0] /= n
+            return (lattice + shift).remainder_(1)
+        u = torch.rand(k, n, _DIMENSIONS, generator=generator, device=device)
         if rule == "stratified":
-            u[:, 0] = strata + u[:, 0] / n
+            u[..., 0] = strata + u[..., 0] / n
         if rule == "shared":
-            u[:, 0] = u[0, 0]
+            u[..., 0] = u[:, :1, 0]
         return u
 
     return draw
@@ -131,28 +135,32 @@ def batches(
     """
     exact = training.target == "posterior"
     spread = training.noise_spread if exact else 1.0
+    size = min(training.batch_size, training.dataset_size or training.batch_size)
     points = _dataset(density, training, generator) if training.dataset_size else None
-    draw = uniform_draws(training.batch_size, training.draws, generator)
+    draw = uniform_draws(size, training.draws, generator)
     times = noise_times(path, density.bandwidth, training.noise_exponent)
     while True:
-        u = draw()
+        u = draw(_AHEAD).flatten(0, 1)
         if points is None:
             source = density.anchor_at(u[:, 1])
             x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
         else:
-            x0, source = next(points)
-            u = u[: len(x0)]
+            x0, source = (torch.cat(parts) for parts in zip(*islice(points, _AHEAD), strict=True))
         t = times(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
         if not exact:
-            yield Batch(x, t, x0)
+            yield from map(Batch, x.split(size), t.split(size), x0.split(size))
             continue
-        truth = density
-        if len(density.anchors) > training.reference_anchors:
-            truth = reference_mixture(density, source, training.reference_anchors, generator)
-        yield Batch(x, t, truth.denoise(x, alpha, sigma))
+        for i in range(0, len(x), size):
+            rows = slice(i, i + size)
+            truth = density
+            if len(density.anchors) > training.reference_anchors:
+                truth = reference_mixture(
+                    density, source[rows], training.reference_anchors, generator
+                )
+            yield Batch(x[rows], t[rows], truth.denoise(x[rows], alpha[rows], sigma[rows]))
 
 
 def _dataset(
