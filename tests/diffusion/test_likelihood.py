@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from pointillist.diffusion.denoiser import exact_denoiser
+from pointillist.diffusion.denoiser import exact_denoiser, initialize, reached_from_cpu
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.likelihood import kl_bound, kl_ode, ode_log_prob, risk_by_noise
 from pointillist.diffusion.samplers import start_distribution
 from pointillist.diffusion.schedules import LogUniformPath, level, make_path
-from pointillist.parameters import Schedule
+from pointillist.parameters import Network, Schedule
 
 
 def bound(denoise, density, path, start="moments", **options):
@@ -189,3 +189,14 @@ def test_network_that_diverges_has_no_finite_divergence(ring):
     path = make_path(Schedule())
     result = ode(lambda x, t: x * math.nan, ring, path, steps=8)
     assert math.isnan(result.nats)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_network_on_an_accelerator_is_measured_alike(ring):
+    path = make_path(Schedule())
+    network = initialize(Network(width=16, depth=1), path, seed=0).requires_grad_(False)
+    here = bound(network, ring, path), ode(network, ring, path, draws=100)
+    there = reached_from_cpu(network.to("cuda"), torch.device("cuda"))
+    assert bound(there, ring, path).nats == pytest.approx(here[0].nats, rel=1e-3)
+    assert ode(there, ring, path, draws=100).nats == pytest.approx(here[1].nats, rel=1e-2)

@@ -181,9 +181,11 @@ def test_run_is_tracked_with_all_that_was_asked_for(finished):
         "denoiser.safetensors",
         "training_history.csv",
         "metrics.json",
+        "risk_by_noise.csv",
         "animation.gif",
         "process.png",
         "loss.png",
+        "risk.png",
         "samples.png",
     }
     assert not (project / "mlruns").exists()
