@@ -35,15 +35,6 @@ def exact_denoiser(density: GaussianMixture, path: Path) -> Denoise:
     return denoise
 
 
-def reached_from_cpu(denoise: Denoise, device: torch.device) -> Denoise:
-    """Return `denoise`, which computes on `device`, as one that takes and answers CPU tensors."""
-
-    def reach(x: Tensor, t: Tensor) -> Tensor:
-        return denoise(x.to(device), t.to(device)).cpu()
-
-    return reach
-
-
 def coefficients(
     prediction: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0
 ) -> tuple[Tensor, Tensor]:

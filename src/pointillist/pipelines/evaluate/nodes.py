@@ -48,7 +48,7 @@ def measure_samples(
     path = model.denoiser.path
     start_rule = reverse_chain.metadata["sampling"]["start"]
     start = diffusion.samplers.start_distribution(model.density, path, start_rule)
-    denoise = diffusion.denoiser.reached_from_cpu(model.denoiser, where)
+    denoise = diffusion.devices.reached_from_cpu(model.denoiser, where)
     bound = diffusion.likelihood.kl_bound(
         denoise,
         model.density,
