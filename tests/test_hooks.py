@@ -14,7 +14,13 @@ TINY = {
     "tracking": False,
     "training": {"steps": 2, "batch_size": 8},
     "sampling": {"steps": 2, "n_samples": 200},
-    "evaluation": {"n_eval": 200, "noise_levels": 8, "risk_draws": 16},
+    "evaluation": {
+        "n_eval": 200,
+        "noise_levels": 8,
+        "risk_draws": 16,
+        "ode_steps": 8,
+        "ode_draws": 16,
+    },
 }
 
 

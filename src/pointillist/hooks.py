@@ -30,6 +30,7 @@ _MADE_BY = {
     "training_history": ("train", "No training history of {shape!r} was found. Train first"),
     "reverse_chain": ("sample", "No samples of {shape!r} were found. Draw some first"),
     "samples": ("sample", "No samples of {shape!r} were found. Draw some first"),
+    "risk_by_noise": ("evaluate", "{shape!r} was not evaluated yet. Evaluate its samples first"),
     "metrics": ("evaluate", "No metrics of {shape!r} were found. Evaluate its samples first"),
     "shape_points": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),
     "normalizer": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),

@@ -309,6 +309,18 @@ class Evaluation(Group):
     risk_draws: int = Field(
         2048, ge=16, le=1_000_000, description="Draws per node of the excess denoising risk."
     )
+    ode_steps: int = Field(
+        128,
+        ge=8,
+        le=10_000,
+        description="Steps of kl_ode_nats along log(sigma/alpha), at most T - 1 if discrete.",
+    )
+    ode_draws: int = Field(
+        2048,
+        ge=16,
+        le=1_000_000,
+        description="Draws whose likelihood kl_ode_nats is the mean over.",
+    )
 
 
 class Rendering(Group):

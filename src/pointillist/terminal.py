@@ -135,8 +135,8 @@ def print_summary(
             value, floor = metrics[name], metrics[f"{name}_floor"]
             ratio = f"{value / floor:.2f}" if floor else "-"
             table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
-        bound, error = metrics["kl_bound_nats"], metrics["kl_bound_nats_error"]
-        table.add_row("kl_bound_nats", f"{bound:.4f}", "0", f"± {error:.4f}")
+        for name in ("kl_bound_nats", "kl_ode_nats"):
+            table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {metrics[f'{name}_error']:.4f}")
         console.print()
         console.print(table)
     console.print()

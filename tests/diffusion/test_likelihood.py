@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from pointillist.diffusion.denoiser import exact_denoiser
+from pointillist.diffusion.denoiser import exact_denoiser, initialize
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.likelihood import kl_bound
+from pointillist.diffusion.devices import reached_from_cpu
+from pointillist.diffusion.likelihood import kl_bound, kl_ode, ode_log_prob, risk_by_noise
 from pointillist.diffusion.samplers import start_distribution
-from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Schedule
+from pointillist.diffusion.schedules import LogUniformPath, level, make_path
+from pointillist.parameters import Network, Schedule
 
 
 def bound(denoise, density, path, start="moments", **options):
@@ -18,6 +19,13 @@ def bound(denoise, density, path, start="moments", **options):
     generator = torch.Generator().manual_seed(0)
     begin = start_distribution(density, path, start)
     return kl_bound(denoise, density, path, begin, generator=generator, **options)
+
+
+def ode(denoise, density, path, **options):
+    options = {"steps": 128, "draws": 500, **options}
+    generator = torch.Generator().manual_seed(0)
+    begin = start_distribution(density, path, "moments")
+    return kl_ode(denoise, density, path, begin, generator=generator, **options)
 
 
 @pytest.mark.parametrize("kind", ["log_uniform", "linear", "cosine", "rectified_flow"])
@@ -75,3 +83,121 @@ def test_standard_error_shrinks_with_the_root_of_the_draws(ring):
     few, many = (bound(noisy, ring, path, draws=n) for n in (500, 8000))
     assert few.standard_error / many.standard_error == pytest.approx(4, rel=0.25)
     assert abs(few.nats - many.nats) < 5 * few.standard_error
+
+
+def test_bins_and_prior_add_up_to_the_bound(ring):
+    path = make_path(Schedule(kind="linear"))
+    exact = exact_denoiser(ring.to("cpu", torch.float32), path)
+    result = bound(lambda x, t: exact(x, t) + 0.1 * torch.sin(7 * x), ring, path)
+    bins = risk_by_noise(result)
+    assert sum(b.nats for b in bins) + result.prior_nats == pytest.approx(result.nats, rel=1e-12)
+    assert [b.noise_ratio_high for b in bins[:-1]] == [b.noise_ratio_low for b in bins[1:]]
+    assert bins[0].noise_ratio_low == pytest.approx(level(path, 0).noise_ratio)
+    assert bins[-1].noise_ratio_high == pytest.approx(level(path, 999).noise_ratio)
+
+
+def test_an_even_mistake_fills_every_bin_alike(ring):
+    """Wrong by c r per coordinate: 2 c^2 nats per unit of log r, so each bin has its width of them."""
+    path = make_path(Schedule())
+    exact = exact_denoiser(ring.to("cpu", torch.float32), path)
+    bins = risk_by_noise(bound(lambda x, t: exact(x, t) + 0.05 * t.exp(), ring, path))
+    assert len(bins) == 16
+    for b in bins:
+        assert b.noise_ratio_high / b.noise_ratio_low == pytest.approx(1e4 ** (1 / 16))
+        assert b.nats == pytest.approx(2 * 0.05**2 * math.log(1e4) / 16, rel=2e-3)
+
+
+def test_a_mistake_at_one_noise_level_is_found_there(ring):
+    path = make_path(Schedule())
+    exact = exact_denoiser(ring.to("cpu", torch.float32), path)
+
+    def wrong_at_a_tenth(x, t):
+        return exact(x, t) + 0.05 * t.exp() * ((t.exp() > 0.09) & (t.exp() < 0.11))
+
+    bins = risk_by_noise(bound(wrong_at_a_tenth, ring, path, nodes=400))
+    worst = max(bins, key=lambda b: b.nats)
+    assert worst.noise_ratio_low < 0.1 < worst.noise_ratio_high
+    assert worst.nats > 0.7 * sum(b.nats for b in bins)
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow"])
+def test_exact_denoiser_has_the_density_of_the_truth(ring, kind):
+    path = make_path(Schedule(kind=kind))
+    result = ode(exact_denoiser(ring.to("cpu", torch.float32), path), ring, path)
+    assert abs(result.nats) < 1e-3
+    assert result.step_error < 2e-3
+
+
+@pytest.mark.parametrize("kind", ["linear", "quadratic", "cosine", "sigmoid"])
+def test_exact_denoiser_on_a_discrete_path_is_out_by_less_than_the_step_error(ring, kind):
+    path = make_path(Schedule(kind=kind))
+    result = ode(exact_denoiser(ring.to("cpu", torch.float32), path), ring, path)
+    assert abs(result.nats) < min(0.01, result.step_error)
+    assert result.step_error < 0.03
+
+
+def test_known_wrong_model_has_the_divergence_of_two_gaussians():
+    """Truth N(0, I), model the exact denoiser of N(0, s^2 I), whose ODE only scales its start."""
+    truth, model = (
+        GaussianMixture(torch.zeros(1, 2).double(), 1.0),
+        GaussianMixture(torch.zeros(1, 2), 0.8),
+    )
+    path = make_path(Schedule())
+    result = ode(exact_denoiser(model, path), truth, path, draws=4000)
+    variance = (1 + 20**2) * (0.64 + 0.002**2) / (0.64 + 20**2)
+    ratio = (1 + 0.002**2) / variance
+    assert abs(result.nats - (ratio - 1 - math.log(ratio))) < 4 * result.standard_error
+    assert result.standard_error < 0.02
+    assert result.step_error < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
+def test_density_under_the_ode_of_a_gaussian_is_in_closed_form(kind):
+    path = make_path(Schedule(kind=kind))
+    model = GaussianMixture(torch.tensor([[0.3, -0.2]]), 0.5)
+    first, *between, last = (
+        level(path, t) for t in path.time(torch.logspace(-1, 0.6, 100).double()).unique().tolist()
+    )
+    spread, mean = 0.25 + last.noise_ratio**2, torch.tensor([0.3, -0.2]).double()
+    start = (last.alpha * mean, last.alpha**2 * spread * torch.eye(2).double())
+    y = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rungs, wrong = [first, *between, last], (torch.zeros(2).double(), 1.0)
+    found = ode_log_prob(exact_denoiser(model, path), y, rungs, start, wrong)
+    variance = (0.25 + first.noise_ratio**2) * torch.eye(2).double()
+    expected = torch.distributions.MultivariateNormal(mean, variance).log_prob(y)
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-4)
+
+
+def test_solver_of_the_density_converges_with_its_order(ring):
+    """Halving the step divides the error by about 2^3: that of the first steps, of lower order, leads."""
+    path = LogUniformPath(0.3, 20.0)
+    wide = GaussianMixture(ring.anchors, 0.3)
+    exact, start = exact_denoiser(wide, path), start_distribution(wide, path, "moments")
+    y = wide.sample(100, torch.Generator().manual_seed(0))[0]
+
+    def log_q(steps):
+        times = torch.linspace(math.log(0.3), math.log(20), steps + 1).tolist()
+        rungs = [level(path, t) for t in times]
+        return ode_log_prob(exact, y, rungs, start, (torch.zeros(2).double(), 1.0))
+
+    reference = log_q(400)
+    errors = [(log_q(n) - reference).abs().mean().item() for n in (25, 50, 100)]
+    assert errors[0] / errors[1] > 6
+    assert errors[1] / errors[2] > 6
+
+
+def test_network_that_diverges_has_no_finite_divergence(ring):
+    path = make_path(Schedule())
+    result = ode(lambda x, t: x * math.nan, ring, path, steps=8)
+    assert math.isnan(result.nats)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_network_on_an_accelerator_is_measured_alike(ring):
+    path = make_path(Schedule())
+    network = initialize(Network(width=16, depth=1), path, seed=0).requires_grad_(False)
+    here = bound(network, ring, path), ode(network, ring, path, draws=100)
+    there = reached_from_cpu(network.to("cuda"), torch.device("cuda"))
+    assert bound(there, ring, path).nats == pytest.approx(here[0].nats, rel=1e-3)
+    assert ode(there, ring, path, draws=100).nats == pytest.approx(here[1].nats, rel=1e-2)

@@ -27,7 +27,14 @@ QUICK = {
     "threads": 1,
     "training": {"steps": 30, "batch_size": 64, "report_every": 10},
     "sampling": {"steps": 6, "n_samples": 500},
-    "evaluation": {"n_eval": 500, "noise_levels": 8, "risk_draws": 64, "projections": 20},
+    "evaluation": {
+        "n_eval": 500,
+        "noise_levels": 8,
+        "risk_draws": 64,
+        "projections": 20,
+        "ode_steps": 8,
+        "ode_draws": 64,
+    },
     "rendering": {"frames": 8, "points": 200, "size": 160},
 }
 QUICK_TEXT = ",".join(f"{name}={value}" for name, value in flatten(QUICK).items())
@@ -77,7 +84,7 @@ def finished(tmp_path_factory, copy_project):
 def test_everything_is_saved_under_one_version(finished):
     project, session = finished
     names = ["shape_points", "normalizer", "denoiser", "training_history", "reverse_chain"]
-    names += ["samples", "metrics", "animation", "process", "loss"]
+    names += ["samples", "metrics", "risk_by_noise", "animation", "process", "loss", "risk"]
     for name in names:
         found = saved(project, name)
         assert found, name
@@ -124,6 +131,18 @@ def test_every_metric_has_its_floor(finished):
     for name in ("off_manifold", "nn95", "coverage", "tv", "sw2"):
         assert np.isfinite([metrics[name], metrics[f"{name}_floor"]]).all()
     assert metrics["kl_bound_nats"] > 0
+    assert metrics["kl_ode_nats"] + 4 * metrics["kl_ode_nats_error"] > 0
+    assert np.isfinite(metrics["kl_ode_nats_step_error"])
+
+
+def test_split_over_noise_adds_up_to_the_bound(finished):
+    project, _ = finished
+    metrics = json.loads(saved(project, "metrics")[0].read_text())
+    risk = pd.read_csv(saved(project, "risk_by_noise")[0])
+    assert list(risk) == ["noise_ratio_low", "noise_ratio_high", "nats", "nats_error"]
+    total = risk["nats"].sum() + metrics["kl_prior_nats"]
+    assert total == pytest.approx(metrics["kl_bound_nats"])
+    np.testing.assert_allclose(risk.iloc[[0, -1], [0, 1]].to_numpy().diagonal(), [0.002, 20])
 
 
 def test_animation_is_a_gif_that_loops_and_holds(finished):
@@ -162,9 +181,11 @@ def test_run_is_tracked_with_all_that_was_asked_for(finished):
         "denoiser.safetensors",
         "training_history.csv",
         "metrics.json",
+        "risk_by_noise.csv",
         "animation.gif",
         "process.png",
         "loss.png",
+        "risk.png",
         "samples.png",
     }
     assert not (project / "mlruns").exists()

@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pointillist.errors import PointillistError
-from pointillist.rendering.figures import loss_curve, process_strip, samples_beside_truth
+from pointillist.rendering.figures import (
+    loss_curve,
+    process_strip,
+    risk_by_noise,
+    samples_beside_truth,
+)
 
 if TYPE_CHECKING:
     from conftest import Chain
@@ -216,3 +221,58 @@ def test_samples_that_diverged_are_refused(heart: Chain) -> None:
 
 def test_same_input_gives_the_same_png(heart: Chain) -> None:
     assert png(beside(heart, METRICS)) == png(beside(heart, METRICS))
+
+
+BOUND = {"kl_bound_nats": 0.0403, "kl_bound_nats_error": 0.0008, "kl_prior_nats": -8e-8}
+
+
+def risk(nats: list[float], low: float = 0.002, high: float = 20.0) -> pd.DataFrame:
+    edges = np.geomspace(low, high, len(nats) + 1)
+    return pd.DataFrame(
+        {
+            "noise_ratio_low": edges[:-1],
+            "noise_ratio_high": edges[1:],
+            "nats": nats,
+            "nats_error": 0.1 * np.asarray(nats),
+        }
+    )
+
+
+HUMP = list(np.exp(-0.5 * ((np.arange(16) - 5.5) / 1.5) ** 2))
+RISKS = {
+    "hump": (risk(HUMP), "83% of the network's error arises at σ/α between 0.020 and 0.20"),
+    "one level": (risk([0.0] * 7 + [2e-7] + [0.0] * 8), "100% of the network's error arises"),
+    "first bin": (risk([5.0] + [1e-3] * 15), "between 0.0020 and 0.0036"),
+    "even": (risk([0.1, 0.1]), "The network errs at all noise levels alike"),
+    "one bin": (risk([0.1]), "The network errs at all noise levels alike"),
+    "exact": (risk([0.0] * 16), "The network errs at no noise level"),
+    "diverged": (risk([0.1, np.nan, np.inf]), "The network's error is not finite"),
+    "wide": (risk([1e4] + [1e3] * 30, 1e-5, 1e4), "of the network's error arises"),
+}
+
+
+@pytest.mark.parametrize("name", RISKS)
+def test_title_states_the_noise_levels_that_hold_most_of_the_error(name: str) -> None:
+    data, finding = RISKS[name]
+    figure = risk_by_noise(data, BOUND)
+    assert any(finding in text for text in words(figure)), words(figure)
+    assert_words_are_legible(figure)
+    assert_fits_a_page(figure)
+
+
+def test_bars_span_their_bins_and_reach_their_nats() -> None:
+    data = risk(HUMP)
+    (axes,) = risk_by_noise(data, BOUND).axes
+    assert axes.get_xscale() == "log"
+    for (_, row), bar in zip(data.iterrows(), axes.patches, strict=True):
+        assert bar.get_height() == pytest.approx(row["nats"])
+        assert row["noise_ratio_low"] <= bar.get_x()
+        assert bar.get_x() + bar.get_width() <= row["noise_ratio_high"]
+
+
+@pytest.mark.parametrize(
+    ("prior", "words_"), [(-8e-8, "and 0 for the start"), (0.31, "and 0.31 for the start")]
+)
+def test_subtitle_names_the_part_of_the_start(prior: float, words_: str) -> None:
+    figure = risk_by_noise(risk(HUMP), BOUND | {"kl_prior_nats": prior})
+    assert any(words_ in text for text in words(figure))

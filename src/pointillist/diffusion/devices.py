@@ -6,7 +6,9 @@ import os
 import zlib
 
 import torch
+from torch import Tensor
 
+from pointillist.diffusion.denoiser import Denoise
 from pointillist.errors import PointillistError
 
 
@@ -44,3 +46,12 @@ def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> to
     """Return a generator of its own for each `purpose`, so that stages never share draws."""
     mixed = (seed * 0x9E3779B97F4A7C15 + zlib.crc32(purpose.encode())) % 2**63
     return torch.Generator(device).manual_seed(mixed)
+
+
+def reached_from_cpu(denoise: Denoise, device: torch.device) -> Denoise:
+    """Return `denoise`, which computes on `device`, as one that takes and answers CPU tensors."""
+
+    def reach(x: Tensor, t: Tensor) -> Tensor:
+        return denoise(x.to(device), t.to(device)).cpu()
+
+    return reach

@@ -161,6 +161,43 @@ def samples_beside_truth(
     return figure
 
 
+def risk_by_noise(risk: pd.DataFrame, metrics: Mapping[str, float]) -> Figure:
+    """Draw what each range of noise levels adds to kl_bound_nats: where the network errs.
+
+    Parameters
+    ----------
+    risk : DataFrame
+        Columns noise_ratio_low, noise_ratio_high, nats and nats_error; bins of equal log width, rising.
+    metrics : mapping
+        kl_bound_nats, kl_bound_nats_error and kl_prior_nats.
+    """
+    low, high = (risk[f"noise_ratio_{end}"].to_numpy(float) for end in ("low", "high"))
+    nats, error = risk["nats"].to_numpy(float), risk["nats_error"].to_numpy(float)
+    first, last = _bulk(nats)
+    # A network that diverged has no number to draw in some bins; the title says so.
+    tops, spread = np.nan_to_num(nats, posinf=0.0), np.nan_to_num(error, posinf=0.0)
+    figure = style.new_figure(1350, 720)
+    axes = style.plot_axes(figure, (0.085, 0.15, 0.875, 0.66))
+    _scale_risk(axes, low[0], high[-1], tops + spread)
+    colours = [style.ACCENT if first <= k <= last else style.GHOST for k in range(len(nats))]
+    # A sliver of paper keeps neighbours apart.
+    inset = (high / low) ** 0.06
+    left, right = low * inset, high / inset
+    axes.bar(left, tops, right - left, align="edge", color=colours)
+    ends = np.maximum(tops - spread, 0), tops + spread
+    axes.vlines(np.sqrt(low * high), *ends, color=style.INK, linewidth=0.9)
+    box = axes.get_position()
+    where = f"nats in each range of noise levels (× {high[0] / low[0]:.2g})"
+    _note(figure, box.x0 + 0.008, box.y1 + 0.012, where, style.FAINT_INK)
+    _headline(
+        figure, _risk_finding(low[first], high[last], nats, first, last), _bound_words(metrics)
+    )
+    style.write(
+        figure, (box.x0 + box.x1) / 2, 0.04, "noise ratio σ/α", colour=style.FAINT_INK, ha="center"
+    )
+    return figure
+
+
 # --- parts ----------------------------------------------------------------------------------
 
 
@@ -301,6 +338,56 @@ def _floor_words(exact: bool, floor: Array) -> str:
         return "floor: 0, the target is exact"
     known = np.isfinite(floor).any()
     return f"floor: {'the loss of the exact denoiser on the same batches' if known else 'unknown'}"
+
+
+# --- the risk -------------------------------------------------------------------------------
+
+_BULK = 0.75
+
+
+def _bulk(nats: Array) -> tuple[int, int]:
+    """Return first and last of the fewest neighbouring bins that hold three quarters of the nats."""
+    reached = np.concatenate([[0.0], np.cumsum(nats)])
+    for width in range(1, len(nats)):
+        held = reached[width:] - reached[:-width]
+        best = int(np.argmax(held))
+        if held[best] >= _BULK * reached[-1]:
+            return best, best + width - 1
+    return 0, len(nats) - 1
+
+
+def _scale_risk(axes: Axes, low: float, high: float, tops: Array) -> None:
+    axes.set_xscale("log")
+    axes.set(xlim=(low, high), ylim=(0, 1.05 * tops.max() or 1.0))
+    powers = range(int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9)) + 1)
+    axes.xaxis.set_major_locator(FixedLocator([10.0**p for p in powers]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+
+
+def _risk_finding(low: float, high: float, nats: Array, first: int, last: int) -> str:
+    total = nats.sum()
+    if not np.isfinite(total):
+        return "The network's error is not finite"
+    if total <= _ROUNDING:
+        return "The network errs at no noise level"
+    share = nats[first : last + 1].sum() / total
+    if first == 0 and last == len(nats) - 1:
+        return "The network errs at all noise levels alike"
+    ends = f"{style.ratio_text(low)} and {style.ratio_text(high)}"
+    return f"{share:.0%} of the network's error arises at σ/α between {ends}"
+
+
+def _bound_words(metrics: Mapping[str, float]) -> str:
+    bound, error = metrics["kl_bound_nats"], metrics["kl_bound_nats_error"]
+    # Without the digits that are lost in the error.
+    start = metrics["kl_prior_nats"] if abs(metrics["kl_prior_nats"]) > error / 100 else 0.0
+    return (
+        f"KL(truth ‖ samples of the SDE) ≤ {bound:.3g} ± {error:.1g} nats: the sum of the bars, and "
+        f"{start:.2g} for the start.   floor: 0, the exact denoiser"
+    )
 
 
 # --- the metrics ----------------------------------------------------------------------------

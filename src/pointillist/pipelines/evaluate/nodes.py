@@ -21,10 +21,15 @@ def measure_samples(
     evaluation: Evaluation,
     seed: int,
     device: str,
-) -> dict[str, float]:
-    """Measure how far the samples are from the truth, each figure beside what the truth itself scores."""
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Measure how far the samples are from the truth, each figure beside what the truth itself scores.
+
+    The network is measured without samples too: the divergences in nats, and what each noise level
+    adds to the bound.
+    """
     artifacts.chain.require_same_model(reverse_chain, denoiser, samples)
-    model = artifacts.checkpoint.unpack(denoiser).to(diffusion.devices.resolve(device))
+    where = diffusion.devices.resolve(device)
+    model = artifacts.checkpoint.unpack(denoiser).to(where)
     generator = diffusion.devices.generator(seed, "evaluate")
     compared = model.standardize(samples.to_numpy()[: evaluation.n_eval])
     anchors = model.standardize(model.points)
@@ -42,19 +47,34 @@ def measure_samples(
     )
     path = model.denoiser.path
     start_rule = reverse_chain.metadata["sampling"]["start"]
+    start = diffusion.samplers.start_distribution(model.density, path, start_rule)
+    denoise = diffusion.devices.reached_from_cpu(model.denoiser, where)
     bound = diffusion.likelihood.kl_bound(
-        model.denoiser,
+        denoise,
         model.density,
         path,
-        diffusion.samplers.start_distribution(model.density, path, start_rule),
+        start,
         nodes=evaluation.noise_levels,
         draws=evaluation.risk_draws,
         generator=generator,
     )
-    return {
+    ode = diffusion.likelihood.kl_ode(
+        denoise,
+        model.density,
+        path,
+        start,
+        steps=evaluation.ode_steps,
+        draws=evaluation.ode_draws,
+        generator=generator,
+    )
+    metrics = {
         "kl_bound_nats": bound.nats,
         "kl_bound_nats_error": bound.standard_error,
         "kl_prior_nats": bound.prior_nats,
+        "kl_ode_nats": ode.nats,
+        "kl_ode_nats_error": ode.standard_error,
+        "kl_ode_nats_step_error": ode.step_error,
         **distances,
         "n_eval": float(len(compared)),
     }
+    return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))

@@ -6,7 +6,7 @@ from pointillist.pipelines.evaluate import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Samples + reverse_chain + denoiser -> metrics."""
+    """Samples + reverse_chain + denoiser -> metrics and risk_by_noise."""
     return Pipeline(
         [
             Node(
@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "params:device",
                 ],
-                "metrics",
+                ["metrics", "risk_by_noise"],
                 name="measure_samples",
             )
         ],

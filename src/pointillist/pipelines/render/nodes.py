@@ -53,6 +53,11 @@ def draw_loss(training_history: pd.DataFrame) -> rendering.figures.Figure:
     return rendering.figures.loss_curve(training_history)
 
 
+def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> rendering.figures.Figure:
+    """Show where the network errs: what each noise level adds to the certified bound."""
+    return rendering.figures.risk_by_noise(risk_by_noise, metrics)
+
+
 def draw_samples(
     samples: pd.DataFrame, denoiser: Tensors, metrics: dict[str, float], seed: int
 ) -> rendering.figures.Figure:

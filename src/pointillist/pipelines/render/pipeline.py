@@ -6,7 +6,7 @@ from pointillist.pipelines.render import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """reverse_chain, samples, metrics and training_history -> animation and figures."""
+    """reverse_chain, samples, metrics, risk_by_noise and training_history -> animation and figures."""
     return Pipeline(
         [
             Node(
@@ -22,6 +22,7 @@ def create_pipeline() -> Pipeline:
                 name="draw_process",
             ),
             Node(nodes.draw_loss, "training_history", "loss_figure", name="draw_loss"),
+            Node(nodes.draw_risk, ["risk_by_noise", "metrics"], "risk_figure", name="draw_risk"),
             Node(
                 nodes.draw_samples,
                 ["samples", "denoiser", "metrics", "params:seed"],
