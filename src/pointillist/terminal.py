@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pointillist")
 
-_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2")
+_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2", "c2st")
 _SECONDS_BETWEEN_LINES = 5.0
 
 

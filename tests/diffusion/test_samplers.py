@@ -233,7 +233,7 @@ def test_same_seed_same_points_to_the_bit(ring, name):
     begin = samplers.start_distribution(ring, path, "moments")
 
     def draw(seed):
-        recorder = samplers.Recorder(4)
+        recorder = samplers.Recorder(4, 10)
         generator = torch.Generator().manual_seed(seed)
         for state in samplers.sample(
             exact_denoiser(density, path), path, begin, sampling, generator
@@ -251,7 +251,7 @@ def test_recorder_keeps_both_ends_and_all_points(ring):
     path = make_path(Schedule())
     sampling = Sampling(steps=37, n_samples=250, chunk_size=100)
     begin = samplers.start_distribution(ring, path, "moments")
-    recorder = samplers.Recorder(10)
+    recorder = samplers.Recorder(10, 37)
     steps = []
     for state in samplers.sample(
         exact_denoiser(ring.to("cpu", torch.float32), path),

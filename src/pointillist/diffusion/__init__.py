@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         samplers,
         schedules,
         training,
+        two_sample,
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -35,5 +36,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "samplers",
         "schedules",
         "training",
+        "two_sample",
     ],
 )
