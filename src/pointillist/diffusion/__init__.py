@@ -10,6 +10,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        comparison,
         denoiser,
         density,
         devices,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "comparison",
         "density",
         "denoiser",
         "devices",

@@ -70,6 +70,15 @@ def unit_directions(n: int, generator: torch.Generator) -> Tensor:
     return torch.stack((angle.cos(), angle.sin()), -1)
 
 
+def distances(
+    x: Tensor, anchors: Tensor, references: list[Tensor], directions: Tensor
+) -> dict[str, float]:
+    """Return `anchor_distances` and sw2, its mean over the references' `sorted_projections`."""
+    projected = sorted_projections(x, directions)
+    sliced = [sliced_wasserstein(projected, other) for other in references]
+    return anchor_distances(x, anchors) | {"sw2": sum(sliced) / len(sliced)}
+
+
 def classifier_features(x: Tensor, anchors: Tensor) -> Tensor:
     """Return what the classifier test sees of x (n, 2): the place, and the distance to the shape, (n, 3).
 
@@ -118,9 +127,7 @@ def compare(
     reference_sums = two_sample.self_sums(draws[0])
 
     def score(points: Tensor) -> dict[str, float]:
-        projected = sorted_projections(points, directions)
-        distances = [sliced_wasserstein(projected, other) for other in references]
-        scores = anchor_distances(points, anchors) | {"sw2": sum(distances) / len(distances)}
+        scores = distances(points, anchors, references, directions)
         scores |= two_sample_tests(points, draws[0], reference_sums, anchors)
         if exact_w2:
             scores["w2"] = two_sample.exact_wasserstein(points, draws[0])

@@ -146,6 +146,14 @@ def get_sampler(name: str, eta: float = 0.0) -> Sampler:
     return {"ddpm": ddpm, "euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m, "sde": sde}[name]
 
 
+def steps_within(name: str, evaluations: int) -> int:
+    """Return the most steps, at least 1, that the sampler takes with so many calls of the denoiser.
+
+    Heun's method calls it twice a step, but once in the last.
+    """
+    return (evaluations + 1) // 2 if name == "heun" else evaluations
+
+
 def start_distribution(
     density: GaussianMixture, path: Path, rule: str, sigma_max: float | None = None
 ) -> tuple[Tensor, Tensor]:

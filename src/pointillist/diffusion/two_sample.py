@@ -80,7 +80,7 @@ def _block_sums(x: Tensor, y: Tensor) -> tuple[float, float]:
 def energy_distance(xx: PairSums, yy: PairSums, xy: PairSums) -> float:
     """Energy distance, standardised units^(1/2): the root of the V-statistic.
 
-    Székely & Rizzo 2013, *J. Stat. Plan. Inference* 143, 1249, eq. 5 (there its square).
+    Székely & Rizzo 2013, *J. Stat. Plan. Inference* 143, 1249 (there its square).
     """
     squared = (2 * xy.distance - xx.distance - yy.distance) / xy.n**2
     return max(squared, 0.0) ** 0.5
