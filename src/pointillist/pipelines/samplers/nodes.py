@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
 from pointillist.parameters import Samplers
 from pointillist.progress import track
+
+if TYPE_CHECKING:
+    import torch
 
 _REFERENCES, _PROJECTIONS = 5, 200
 
