@@ -48,7 +48,10 @@ def test_known_pipelines_are_the_registered_ones():
     ("arguments", "said"),
     [
         (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
-        (["--pipelines", "ingest,nope"], "Known: ingest, train, sample, evaluate, render."),
+        (
+            ["--pipelines", "ingest,nope"],
+            "Known: ingest, train, sample, evaluate, render, samplers.",
+        ),
         (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
         (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),
         (["--load-versions", "denoiser"], "Expected the form of 'load_versions'"),

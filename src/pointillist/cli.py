@@ -21,7 +21,7 @@ from kedro.io.core import DatasetNotFoundError
 from pointillist.errors import PointillistError, nearest
 from pointillist.terminal import display
 
-_PIPELINES = ("__default__", "ingest", "train", "sample", "evaluate", "render")
+_PIPELINES = ("__default__", "ingest", "train", "sample", "evaluate", "render", "samplers")
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 
 

@@ -21,7 +21,7 @@ from yaml import YAMLError
 from pointillist import diffusion, shapes, tracking
 from pointillist.errors import PointillistError, causes, nearest
 from pointillist.parameters import Parameters, validate
-from pointillist.terminal import display, print_summary
+from pointillist.terminal import display, print_samplers, print_summary
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ _MADE_BY = {
     "samples": ("sample", "No samples of {shape!r} were found. Draw some first"),
     "risk_by_noise": ("evaluate", "{shape!r} was not evaluated yet. Evaluate its samples first"),
     "metrics": ("evaluate", "No metrics of {shape!r} were found. Evaluate its samples first"),
+    "sampler_table": ("samplers", "No table of samplers of {shape!r} was found. Make one first"),
     "shape_points": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),
     "normalizer": ("ingest", "The shape {shape!r} was not ingested yet. Ingest it first"),
 }
@@ -39,6 +40,8 @@ _NEXT = {
     "train": "kedro run --pipelines sample --params shape={shape}",
     "sample": "kedro run --pipelines evaluate --params shape={shape}",
     "evaluate": "kedro run --pipelines render --params shape={shape}",
+    "samplers": "kedro run --pipelines sample,evaluate --params shape={shape},"
+    "sampling.sampler=dpmpp_2m,sampling.steps=20,sampling.rho=20,sampling.sigma_max=3",
     "ingest": "kedro run --pipelines train --params shape={shape}",
 }
 
@@ -84,7 +87,7 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {"train", "sample", "evaluate"} & _stages(pipeline):
+        if {"train", "sample", "evaluate", "samplers"} & _stages(pipeline):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -133,12 +136,16 @@ class ProjectHooks:
             ("denoiser", "Model"),
             ("samples", "Samples"),
             ("animation", "Animation"),
+            ("sampler_table", "Table"),
+            ("sampler_figure", "Figure"),
         ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)
         if (run := tracking.last_run()) is not None:
             facts["MLflow run"] = f"{run.run_name} ({run.run_id}); compare runs with: make ui"
         facts["Next"] = self._next_step(pipeline).format(shape=shape)
+        if "sampler_table" in self._saved:
+            print_samplers(shape, catalog.load("sampler_table"))
         print_summary(shape, metrics, facts)
 
     @hook_impl(trylast=True)
@@ -150,7 +157,7 @@ class ProjectHooks:
 
     def _next_step(self, pipeline: Pipeline) -> str:
         stages = _stages(pipeline)
-        for stage in ("render", "evaluate", "sample", "train", "ingest"):
+        for stage in ("samplers", "render", "evaluate", "sample", "train", "ingest"):
             if stage in stages and stage in _NEXT:
                 return _NEXT[stage]
             if stage in stages:

@@ -271,10 +271,23 @@ class Sampling(Group):
         le=100,
         description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time.",
     )
+    sigma_max: float | None = Field(
+        None,
+        ge=0.2,
+        le=1e4,
+        description="Noise ratio sigma/alpha that the chain starts from; null: the path's greatest. "
+        "Few steps do more from 3 than from 20: with start=moments the first is as good a start.",
+    )
+    sigma_min: float | None = Field(
+        None,
+        ge=1e-5,
+        le=0.1,
+        description="Least noise ratio that is visited before clean points; null: the path's least.",
+    )
     start: Literal["moments", "standard_normal"] = Field(
         "moments",
         description="Where the chain starts: a Gaussian with the path's own mean and covariance at "
-        "its noisiest time, or N(0, I) as in the two originals.",
+        "its first level, or N(0, I) as in the two originals.",
     )
     n_samples: int = Field(8000, ge=1, le=100_000_000, description="Points to draw.")
     n_frames: int = Field(
@@ -300,6 +313,11 @@ class Evaluation(Group):
     projections: int = Field(
         200, ge=1, le=10_000, description="Directions of the sliced Wasserstein distance."
     )
+    exact_w2: bool = Field(
+        False,
+        description="Whether w2, the exact Wasserstein distance, is taken too (POT, the extra ot; n_eval "
+        "at most 10,000). It takes a minute or more.",
+    )
     noise_levels: int = Field(
         128,
         ge=8,
@@ -320,6 +338,37 @@ class Evaluation(Group):
         ge=16,
         le=1_000_000,
         description="Draws whose likelihood kl_ode_nats is the mean over.",
+    )
+
+
+class Samplers(Group):
+    """The table of samplers: quality against number of function evaluations."""
+
+    nfe: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
+        (5, 10, 20, 50, 100),
+        min_length=1,
+        description="Numbers of function evaluations, set in conf/local/parameters.yml: a command line "
+        "can't hold a list. A sampler takes the most steps that fit; heun needs two evaluations for each "
+        "step but the last.",
+    )
+    n_samples: int = Field(
+        8000, ge=100, le=1_000_000, description="Points of each cell, from the same noise."
+    )
+    floor_draws: int = Field(
+        20, ge=5, le=100, description="Independent truth draws that each floor is the mean over."
+    )
+    rho: float | None = Field(
+        20.0,
+        gt=0,
+        le=100,
+        description="Spacing of the noise levels, as sampling.rho; 20 is nearly even in log sigma, which "
+        "serves few steps best.",
+    )
+    sigma_max: float | None = Field(
+        3.0, ge=0.2, le=1e4, description="As sampling.sigma_max; null: the path's greatest."
+    )
+    sigma_min: float | None = Field(
+        0.004, ge=1e-5, le=0.1, description="As sampling.sigma_min; null: the path's least."
     )
 
 
@@ -372,6 +421,7 @@ class Parameters(Group):
     training: Training = Training()
     sampling: Sampling = Sampling()
     evaluation: Evaluation = Evaluation()
+    samplers: Samplers = Samplers()
     rendering: Rendering = Rendering()
 
 
@@ -444,9 +494,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
             parts.append("`null`")
             continue
         if option.get("type") == "array":
-            parts.append(
-                "a pair of numbers" + (" above 0" if "exclusiveMinimum" in str(option) else "")
-            )
+            above = " above 0" if "exclusiveMinimum" in str(option) else ""
+            parts.append(f"a pair of numbers{above}" if "prefixItems" in option else "a list")
             continue
         low = option.get("minimum", option.get("exclusiveMinimum"))
         high = option.get("maximum", option.get("exclusiveMaximum"))

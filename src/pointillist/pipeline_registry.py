@@ -6,11 +6,14 @@ from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
 from pointillist.pipelines.render.pipeline import create_pipeline as render
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
+from pointillist.pipelines.samplers.pipeline import create_pipeline as samplers
 from pointillist.pipelines.train.pipeline import create_pipeline as train
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Map names to pipelines. Training ingests what it needs; the default is all five stages."""
+    """Map names to pipelines. Training ingests what it needs; the default is the five stages of
+    a picture; the table of samplers is a question of its own.
+    """
     return {
         "__default__": ingest() + train() + sample() + evaluate() + render(),
         "ingest": ingest(),
@@ -18,4 +21,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sample": sample(),
         "evaluate": evaluate(),
         "render": render(),
+        "samplers": samplers(),
     }

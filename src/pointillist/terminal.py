@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pointillist.progress import Progress, listening
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 logger = logging.getLogger("pointillist")
 
-_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2")
+_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2", "c2st")
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -117,6 +118,25 @@ def _bars() -> RichProgress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+def print_samplers(shape: str, table: DataFrame) -> None:
+    """Print how many times its floor each sampler's sw2 is, by number of function evaluations."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{shape}: sw2 as multiple of its floor, by function evaluations"
+    printed = Table(title=title, title_justify="left", box=None)
+    printed.add_column("")
+    printed.add_column("denoiser")
+    for budget in table["budget"].unique():
+        printed.add_column(str(budget), justify="right")
+    for (sampler, denoiser), rows in table.groupby(["sampler", "denoiser"], sort=False):
+        ratios = rows["sw2"] / rows["sw2_floor"]
+        printed.add_row(str(sampler), str(denoiser), *(f"{ratio:.2f}" for ratio in ratios))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print()
+    console.print(printed)
 
 
 def print_summary(

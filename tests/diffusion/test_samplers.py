@@ -1,6 +1,7 @@
 """Every solver against diffusers' on the same inputs, and its order of convergence."""
 
 import math
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from pointillist.diffusion import samplers
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.schedules import levels, make_path
+from pointillist.diffusion.schedules import CLEAN, levels, make_path
 from pointillist.parameters import Sampling, Schedule
 
 diffusers = pytest.importorskip("diffusers")
@@ -233,7 +234,7 @@ def test_same_seed_same_points_to_the_bit(ring, name):
     begin = samplers.start_distribution(ring, path, "moments")
 
     def draw(seed):
-        recorder = samplers.Recorder(4)
+        recorder = samplers.Recorder(4, 10)
         generator = torch.Generator().manual_seed(seed)
         for state in samplers.sample(
             exact_denoiser(density, path), path, begin, sampling, generator
@@ -251,7 +252,7 @@ def test_recorder_keeps_both_ends_and_all_points(ring):
     path = make_path(Schedule())
     sampling = Sampling(steps=37, n_samples=250, chunk_size=100)
     begin = samplers.start_distribution(ring, path, "moments")
-    recorder = samplers.Recorder(10)
+    recorder = samplers.Recorder(10, 37)
     steps = []
     for state in samplers.sample(
         exact_denoiser(ring.to("cpu", torch.float32), path),
@@ -269,6 +270,34 @@ def test_recorder_keeps_both_ends_and_all_points(ring):
     assert recorder.samples().shape == (250, 2)
     assert torch.equal(chain.x[-1], recorder.samples()[:100])
     assert steps[-1] == samplers.total_steps(path, sampling) == 3 * 37
+
+
+def test_recorder_holds_no_more_states_than_it_shows():
+    """A chain may have a hundred thousand steps; each state is as large as the chunk."""
+    recorder, states = samplers.Recorder(5, 1000), []
+    for step in range(1001):
+        x = torch.zeros(2, 2)
+        states.append(weakref.ref(x))
+        recorder.add(samplers.ChainState(step, CLEAN._replace(time=1.0), x))
+    del x
+    assert [step for step, x in enumerate(states) if x() is not None] == [0, 250, 500, 750, 1000]
+
+
+def test_few_steps_do_more_from_a_lower_start(ring):
+    """With the right moments a start at 3 is as good as at 20, and each step is shorter."""
+    path, density = make_path(Schedule()), ring.to("cpu", torch.float32)
+    denoise, truth = exact_denoiser(density, path), ring.moments()[1].float()
+
+    def error(sigma_max):
+        sampling = Sampling(sampler="dpmpp_2m", steps=10, sigma_max=sigma_max)
+        begin = samplers.start_distribution(ring, path, "moments", sigma_max)
+        generator = torch.Generator().manual_seed(0)
+        *_, last = samplers.reverse_chain(denoise, path, begin, sampling, 20_000, generator)
+        return (torch.cov(last.x.T) - truth).abs().max().item()
+
+    mean, covariance = samplers.start_distribution(ring, path, "moments", 3.0)
+    torch.testing.assert_close(covariance, ring.moments()[1] + 9 * torch.eye(2).double())
+    assert error(3.0) < 0.5 * error(None)
 
 
 @pytest.mark.parametrize(("name", "calls"), [("heun", 2 * 9 - 1), ("euler", 9), ("dpmpp_2m", 9)])

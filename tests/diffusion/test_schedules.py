@@ -103,3 +103,23 @@ def test_discrete_path_finds_the_nearest_step():
     assert isinstance(path, DiscretePath)
     between = math.sqrt(level(path, 20).noise_ratio * level(path, 21).noise_ratio)
     assert path.time(torch.tensor([between * 0.999, between * 1.001])).tolist() == [20, 21]
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow", "cosine"])
+@pytest.mark.parametrize("rho", [None, 7.0])
+def test_levels_stay_between_the_ratios_asked_for(kind, rho):
+    path = make_path(Schedule(kind=kind))
+    *noisy, clean = levels(path, 9, rho, sigma_max=3.0, sigma_min=0.05)
+    ratios = [level.noise_ratio for level in noisy]
+    # A discrete path has its nearest level.
+    tolerance = 0.02 if kind == "cosine" else 1e-9
+    assert ratios[0] == pytest.approx(3.0, rel=tolerance)
+    assert ratios[-1] == pytest.approx(0.05, rel=tolerance)
+    assert ratios == sorted(ratios, reverse=True)
+    assert clean.time is None
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow", "linear"])
+def test_a_path_ends_where_it_ends_whatever_is_asked_for(kind):
+    path = make_path(Schedule(kind=kind))
+    assert levels(path, 9, 7.0, sigma_max=1e4, sigma_min=1e-5) == levels(path, 9, 7.0)

@@ -128,7 +128,7 @@ def test_chain_is_bounded_and_ends_in_the_samples(finished):
 def test_every_metric_has_its_floor(finished):
     project, _ = finished
     metrics = json.loads(saved(project, "metrics")[0].read_text())
-    for name in ("off_manifold", "nn95", "coverage", "tv", "sw2"):
+    for name in ("off_manifold", "nn95", "coverage", "tv", "sw2", "energy", "mmd", "c2st"):
         assert np.isfinite([metrics[name], metrics[f"{name}_floor"]]).all()
     assert metrics["kl_bound_nats"] > 0
     assert metrics["kl_ode_nats"] + 4 * metrics["kl_ode_nats_error"] > 0
@@ -225,6 +225,27 @@ def test_stages_run_one_by_one_and_link_to_the_training(project):
         assert recorded.data.params["training.steps"] == "30"
     evaluated = later[1]
     assert evaluated.data.metrics["sw2"] == trained.data.metrics["sw2"]
+
+
+def test_table_of_samplers_is_made_from_the_newest_model(project, capsys):
+    training = run(project, "train")
+    few = {"nfe": [3, 6], "n_samples": 200, "floor_draws": 5}
+    run(project, "samplers", samplers=few)
+    (file,) = (p for p in saved(project, "sampler_table") if p.suffix == ".csv")
+    table = pd.read_csv(file)
+    assert table.groupby(["sampler", "denoiser"]).ngroups == 12
+    assert (table["nfe"] <= table["budget"]).all()
+    assert (table[["sw2", "sw2_floor", "off_manifold_floor"]] > 0).all(axis=None)
+    assert Image.open(saved(project, "samplers")[0]).size == (1500, 780)
+    said = capsys.readouterr().out
+    assert "dpmpp_2m  trained" in said
+    assert re.search(r"Table +data/08_reporting/dino/sampler_table.csv/", said)
+    client, (_, recorded) = mlflow(project)
+    assert recorded.info.run_name == "dino samplers"
+    assert recorded.data.tags["loaded.denoiser"] == training
+    assert recorded.data.params["samplers.n_samples"] == "200"
+    files = {file.path for file in client.list_artifacts(recorded.info.run_id, "reporting")}
+    assert files == {"reporting/sampler_table.csv", "reporting/samplers.png"}
 
 
 def test_older_versions_are_loaded_on_request(project):

@@ -10,6 +10,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        comparison,
         denoiser,
         density,
         devices,
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
         samplers,
         schedules,
         training,
+        two_sample,
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "comparison",
         "density",
         "denoiser",
         "devices",
@@ -35,5 +38,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "samplers",
         "schedules",
         "training",
+        "two_sample",
     ],
 )

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pointillist.diffusion import two_sample
+
 REACH = 0.03
 """Distance from an anchor, in standardised units, up to which a sample counts as on the shape."""
 
@@ -68,6 +70,40 @@ def unit_directions(n: int, generator: torch.Generator) -> Tensor:
     return torch.stack((angle.cos(), angle.sin()), -1)
 
 
+def distances(
+    x: Tensor, anchors: Tensor, references: list[Tensor], directions: Tensor
+) -> dict[str, float]:
+    """Return `anchor_distances` and sw2, its mean over the references' `sorted_projections`."""
+    projected = sorted_projections(x, directions)
+    sliced = [sliced_wasserstein(projected, other) for other in references]
+    return anchor_distances(x, anchors) | {"sw2": sum(sliced) / len(sliced)}
+
+
+def classifier_features(x: Tensor, anchors: Tensor) -> Tensor:
+    """Return what the classifier test sees of x (n, 2): the place, and the distance to the shape, (n, 3).
+
+    With the distance, which the truth gives for free, faults across the whole shape add up.
+    """
+    return torch.cat((x, nearest_anchor(x, anchors)[0][:, None]), -1)
+
+
+def two_sample_tests(
+    points: Tensor, reference: Tensor, reference_sums: two_sample.PairSums, anchors: Tensor
+) -> dict[str, float]:
+    """Return `two_sample`'s tests of points (n, 2) against a draw of the truth and its `self_sums`."""
+    sums = (
+        two_sample.self_sums(points),
+        reference_sums,
+        two_sample.pair_sums(points, reference),
+    )
+    features = [classifier_features(rows, anchors) for rows in (points, reference)]
+    return {
+        "energy": two_sample.energy_distance(*sums),
+        "mmd": two_sample.squared_mmd(*sums),
+        "c2st": two_sample.classifier_accuracy(*features),
+    }
+
+
 def compare(
     x: Tensor,
     anchors: Tensor,
@@ -76,20 +112,26 @@ def compare(
     floor_draws: int,
     projections: int,
     generator: torch.Generator,
+    exact_w2: bool = False,
 ) -> dict[str, float]:
     """Return every metric of x (n, 2) and, as ``<name>_floor``, its mean over fresh draws of the truth.
 
-    The samples and each draw are held against the same `floor_draws` reference draws.
+    The samples and each draw are held against the same `floor_draws` reference draws; in the
+    two-sample tests and, if `exact_w2`, the exact Wasserstein distance, against the first of them.
     """
     x, anchors = x.double(), anchors.double()
     directions = unit_directions(projections, generator)
-    references = [sorted_projections(draw(len(x)).double(), directions) for _ in range(floor_draws)]
+    draws = [draw(len(x)).double() for _ in range(floor_draws)]
+    references = [sorted_projections(points, directions) for points in draws]
     fresh = [draw(len(x)).double() for _ in range(floor_draws)]
+    reference_sums = two_sample.self_sums(draws[0])
 
     def score(points: Tensor) -> dict[str, float]:
-        projected = sorted_projections(points, directions)
-        distances = [sliced_wasserstein(projected, other) for other in references]
-        return anchor_distances(points, anchors) | {"sw2": sum(distances) / len(distances)}
+        scores = distances(points, anchors, references, directions)
+        scores |= two_sample_tests(points, draws[0], reference_sums, anchors)
+        if exact_w2:
+            scores["w2"] = two_sample.exact_wasserstein(points, draws[0])
+        return scores
 
     scores, floors = score(x), [score(points) for points in fresh]
     metrics: dict[str, float] = {}

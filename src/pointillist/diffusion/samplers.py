@@ -146,15 +146,25 @@ def get_sampler(name: str, eta: float = 0.0) -> Sampler:
     return {"ddpm": ddpm, "euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m, "sde": sde}[name]
 
 
-def start_distribution(density: GaussianMixture, path: Path, rule: str) -> tuple[Tensor, Tensor]:
+def steps_within(name: str, evaluations: int) -> int:
+    """Return the most steps, at least 1, that the sampler takes with so many calls of the denoiser.
+
+    Heun's method calls it twice a step, but once in the last.
+    """
+    return (evaluations + 1) // 2 if name == "heun" else evaluations
+
+
+def start_distribution(
+    density: GaussianMixture, path: Path, rule: str, sigma_max: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Return mean (2,) and covariance (2, 2), in float64, of the Gaussian the chain starts from.
 
-    ``moments``: those of the path at its noisiest time, so that a path that keeps some signal there
-    still starts right; ``standard_normal``: N(0, I), as if it kept none.
+    ``moments``: those of the path at its noisiest level up to `sigma_max`, so that a path that keeps
+    some signal there still starts right; ``standard_normal``: N(0, I), as if it kept none.
     """
     if rule == "standard_normal":
         return torch.zeros(2).double(), torch.eye(2).double()
-    first = noisiest(path)
+    first = noisiest(path, sigma_max)
     mean, covariance = density.to("cpu", torch.float64).moments()
     identity = torch.eye(2).double()
     return first.alpha * mean, first.alpha**2 * covariance + first.sigma**2 * identity
@@ -189,12 +199,17 @@ def reverse_chain(
     device = generator.device
     z = torch.randn(n, 2, generator=generator, device=device)
     x = mean.to(device) + z @ factor.to(device).T
-    visited = levels(path, sampling.steps, sampling.rho)
+    visited = chain_levels(path, sampling)
     yield ChainState(0, visited[0], x)
     sampler = get_sampler(sampling.sampler, sampling.eta)
     states = sampler(denoise, x, visited, generator)
     for step, (level, state) in enumerate(zip(visited[1:], states, strict=True), start=1):
         yield ChainState(step, level, state)
+
+
+def chain_levels(path: Path, sampling: Sampling) -> list[Level]:
+    """Return the noise levels that a chain visits."""
+    return levels(path, sampling.steps, sampling.rho, sampling.sigma_max, sampling.sigma_min)
 
 
 def _chunks(sampling: Sampling) -> list[int]:
@@ -204,7 +219,7 @@ def _chunks(sampling: Sampling) -> list[int]:
 
 def total_steps(path: Path, sampling: Sampling) -> int:
     """Return the steps of `sample` over all chunks."""
-    return (len(levels(path, sampling.steps, sampling.rho)) - 1) * len(_chunks(sampling))
+    return (len(chain_levels(path, sampling)) - 1) * len(_chunks(sampling))
 
 
 def sample(
@@ -239,17 +254,21 @@ class Chain:
 
 
 class Recorder:
-    """Keeps every final point, and at most `n_frames` states of the first chunk."""
+    """Keeps every final point, and at most `n_frames` states of the first chunk, evenly thinned.
 
-    def __init__(self, n_frames: int) -> None:
-        self.n_frames = n_frames
+    `steps` is the steps of one chunk; both ends are among the states that are kept.
+    """
+
+    def __init__(self, n_frames: int, steps: int) -> None:
+        kept = torch.linspace(0, steps, min(n_frames, steps + 1), dtype=torch.float64)
+        self._kept = frozenset(kept.round().int().tolist())
         self._states: list[ChainState] = []
         self._finished: list[Tensor] = []
 
     def add(self, state: ChainState) -> None:
         """Take note of a state."""
-        if state.chunk == 0:
-            self._states.append(state)
+        if state.chunk == 0 and state.step in self._kept:
+            self._states.append(replace(state, x=state.x.cpu()))
         if state.level.time is None:
             self._finished.append(state.x.cpu())
 
@@ -258,12 +277,10 @@ class Recorder:
         return torch.cat(self._finished)
 
     def chain(self) -> Chain:
-        """Return the chain, thinned evenly to at most `n_frames` states, both ends included."""
-        last = len(self._states) - 1
-        kept = torch.linspace(0, last, min(self.n_frames, last + 1)).round().int().tolist()
-        states = [self._states[i] for i in kept]
+        """Return the states that were kept."""
+        states = self._states
         return Chain(
-            torch.stack([state.x.cpu() for state in states]),
+            torch.stack([state.x for state in states]),
             torch.tensor([state.level.alpha for state in states], dtype=torch.float64),
             torch.tensor([state.level.sigma for state in states], dtype=torch.float64),
         )

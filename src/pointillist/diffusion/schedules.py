@@ -185,12 +185,29 @@ def level(path: Path, t: float) -> Level:
     return Level(t, path.alpha(time).item(), path.sigma(time).item())
 
 
-def noisiest(path: Path) -> Level:
-    """Where the reverse chain starts."""
-    return level(path, path.quantile(torch.tensor(1.0, dtype=torch.float64)).item())
+def noisiest(path: Path, sigma_max: float | None = None) -> Level:
+    """Where the reverse chain starts: the path's noisiest level at or below the ratio `sigma_max`."""
+    own = level(path, path.quantile(torch.tensor(1.0, dtype=torch.float64)).item())
+    return own if sigma_max is None or own.noise_ratio <= sigma_max else _at_ratio(path, sigma_max)
 
 
-def levels(path: Path, steps: int, rho: float | None = None) -> list[Level]:
+def cleanest(path: Path, sigma_min: float | None = None) -> Level:
+    """Return the path's least noisy level at or above the ratio `sigma_min`."""
+    own = level(path, path.quantile(torch.tensor(0.0, dtype=torch.float64)).item())
+    return own if sigma_min is None or own.noise_ratio >= sigma_min else _at_ratio(path, sigma_min)
+
+
+def _at_ratio(path: Path, noise_ratio: float) -> Level:
+    return level(path, path.time(torch.tensor(noise_ratio, dtype=torch.float64)).item())
+
+
+def levels(
+    path: Path,
+    steps: int,
+    rho: float | None = None,
+    sigma_max: float | None = None,
+    sigma_min: float | None = None,
+) -> list[Level]:
     """Noise levels of a chain of `steps` steps, from the noisiest to clean: steps + 1 of them.
 
     Parameters
@@ -199,17 +216,17 @@ def levels(path: Path, steps: int, rho: float | None = None) -> list[Level]:
         A discrete path has at most T distinct levels; where levels coincide the chain is shorter.
     rho
         Even in sigma^(1/rho), Karras et al. 2022, eq. 5; None: even in the path's own time.
+    sigma_max, sigma_min
+        Greatest and least noise ratio; None: the path's own, which also bound them.
     """
     u = torch.linspace(1, 0, steps, dtype=torch.float64) if steps > 1 else torch.ones(1).double()
+    top, bottom = noisiest(path, sigma_max), cleanest(path, sigma_min)
     if rho is None:
-        low, high = (path.quantile(torch.tensor(q, dtype=torch.float64)) for q in (0.0, 1.0))
+        low, high = (torch.tensor(end.time, dtype=torch.float64) for end in (bottom, top))
         times = low + (high - low) * u
         times = times.round() if isinstance(path, DiscretePath) else times
     else:
-        first, last = (
-            level(path, path.quantile(torch.tensor(q, dtype=torch.float64)).item()).noise_ratio
-            for q in (1.0, 0.0)
-        )
+        first, last = top.noise_ratio, bottom.noise_ratio
         times = path.time((last ** (1 / rho) + u * (first ** (1 / rho) - last ** (1 / rho))) ** rho)
     distinct = torch.unique(times).flip(0).tolist()
     return [*(level(path, t) for t in distinct), CLEAN]

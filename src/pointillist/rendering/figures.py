@@ -56,7 +56,7 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     axes.plot(steps, smooth, color=style.ACCENT, linewidth=1.8, zorder=3)
     axes.plot(steps[-1:], smooth[-1:], "o", color=style.ACCENT, markersize=5, zorder=3)
     _label_ends(axes, smooth[-1], 0.0 if exact else smooth_floor[-1])
-    _headline(figure, _loss_finding(smooth, smooth_floor), _floor_words(exact, smooth_floor))
+    headline(figure, _loss_finding(smooth, smooth_floor), _floor_words(exact, smooth_floor))
     style.write(figure, 0.4625, 0.04, "training step", colour=style.FAINT_INK, ha="center")
     return figure
 
@@ -111,7 +111,7 @@ def process_strip(
         style.write(figure, x, y, text, colour=style.FAINT_INK, ha="center", va="center")
     _arrow(figure, 1 - (head - 22) / height, "forward: noise is added", rightwards=True)
     _arrow(figure, foot / 2 / height, "reverse: noise is taken away", rightwards=False)
-    _headline(
+    headline(
         figure,
         "Noise hides the shape; the denoiser paints it out of the noise",
         "In each column both rows should have the same density. "
@@ -157,7 +157,7 @@ def samples_beside_truth(
     if ratios:
         box = (0.665, foot / height, _RIGHT - 0.665, tall / height)
         _floor_bars(figure, box, metrics, ratios)
-    _headline(figure, *_metrics_finding(metrics, ratios))
+    headline(figure, *_metrics_finding(metrics, ratios))
     return figure
 
 
@@ -201,7 +201,8 @@ def risk_by_noise(risk: pd.DataFrame, metrics: Mapping[str, float]) -> Figure:
 # --- parts ----------------------------------------------------------------------------------
 
 
-def _headline(figure: Figure, title: str, subtitle: str) -> None:
+def headline(figure: Figure, title: str, subtitle: str) -> None:
+    """Write what is seen above a figure, and below it how to read it."""
     height = figure.get_size_inches()[1]
     heading = style.write(
         figure, _LEFT, 1 - 0.28 / height, title, size=style.TITLE, weight="bold", va="center"

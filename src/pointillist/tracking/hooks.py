@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STAGES = ("ingest", "train", "sample", "evaluate", "render")
+_STORY = ("ingest", "train", "sample", "evaluate", "render")
+_STAGES = (*_STORY, "samplers")
 _GROUPS_OF_STAGE = {
     "ingest": (),  # its data parameters are the training's, or those of the model that is loaded
     "train": ("data", "schedule", "network", "training"),
     "sample": ("sampling",),
     "evaluate": ("evaluation",),
     "render": ("rendering",),
+    "samplers": ("samplers",),
 }
 
 
@@ -60,7 +62,7 @@ def last_run() -> RunSummary | None:
 
 
 class TrackingHooks:
-    """One MLflow run for each `kedro run` that trains, samples, evaluates or renders."""
+    """One MLflow run for each `kedro run` that computes or draws something."""
 
     def __init__(self) -> None:
         self._project = Path()
@@ -250,7 +252,7 @@ def _stages(pipeline: Pipeline) -> tuple[str, ...]:
 
 def _run_name(shape: str, stages: tuple[str, ...]) -> str:
     """Shape and pipelines; the whole story needs no list, and training implies its ingestion."""
-    if stages == _STAGES:
+    if stages == _STORY:
         return shape
     told = [stage for stage in stages if not (stage == "ingest" and "train" in stages)]
     return f"{shape} {'+'.join(told)}"

@@ -44,6 +44,7 @@ def measure_samples(
         floor_draws=evaluation.floor_draws,
         projections=evaluation.projections,
         generator=generator,
+        exact_w2=evaluation.exact_w2,
     )
     path = model.denoiser.path
     start_rule = reverse_chain.metadata["sampling"]["start"]

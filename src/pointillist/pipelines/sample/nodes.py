@@ -17,11 +17,14 @@ def run_reverse_chain(
     where = diffusion.devices.resolve(device)
     model = artifacts.checkpoint.unpack(denoiser).to(where)
     path = model.denoiser.path
-    start = diffusion.samplers.start_distribution(model.density, path, sampling.start)
+    start = diffusion.samplers.start_distribution(
+        model.density, path, sampling.start, sampling.sigma_max
+    )
     states = diffusion.samplers.sample(
         model.denoiser, path, start, sampling, diffusion.devices.generator(seed, "sample", where)
     )
-    recorder = diffusion.samplers.Recorder(sampling.n_frames)
+    steps = len(diffusion.samplers.chain_levels(path, sampling)) - 1
+    recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
     for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
         recorder.add(state)
     points = pd.DataFrame(model.original(recorder.samples()), columns=["x", "y"])

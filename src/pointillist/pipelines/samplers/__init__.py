@@ -1,0 +1,1 @@
+"""The table of samplers: quality against number of function evaluations."""
