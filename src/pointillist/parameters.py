@@ -143,7 +143,7 @@ class Network(Group):
         le=1000,
         description="Greatest frequency of the Fourier features, in multiples of pi radians per unit "
         "of the model coordinates; null: one over the points' median distance to their nearest "
-        "neighbour, between 10 and 20.",
+        "neighbour, between 10 and 30.",
     )
     time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
         "fourier",
@@ -164,7 +164,7 @@ class Training(Group):
         "the one x0 that made x_t (denoising score matching, Vincent 2011).",
     )
     reference_anchors: int = Field(
-        2048,
+        4096,
         ge=2,
         description="Above this number of anchors the posterior target uses a fresh random subset "
         "of this size that contains the true source (Xu et al. 2023), so that a step's cost is "
@@ -297,7 +297,7 @@ class Sampling(Group):
         description="Most states of the chain that are kept, both ends included.",
     )
     chunk_size: int = Field(
-        65_536, ge=1, description="Points that pass through the network at once."
+        8192, ge=1, description="Points that pass through the network at once."
     )
 
 

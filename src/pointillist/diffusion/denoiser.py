@@ -154,9 +154,6 @@ class Denoiser(nn.Module):
             for i in range(network.depth)
         )
         self.output = nn.Linear(network.width, 2)
-        self.activation = {"silu": nn.SiLU(), "gelu": nn.GELU(), "relu": nn.ReLU()}[
-            network.activation
-        ]
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return D(x_t, t), the posterior mean."""
@@ -181,11 +178,18 @@ class Denoiser(nn.Module):
         # Two products rather than one of the joined inputs: a time that all points share is embedded once.
         weight_place, weight_time = self.input.weight.split((place.shape[1], time.shape[1]), 1)
         shift = nn.functional.linear(time, weight_time, self.input.bias)
-        h = self.activation(torch.addmm(shift, place, weight_place.T))
+        h = self._activate(torch.addmm(shift, place, weight_place.T))
         for layer in self.hidden:
-            update = self.activation(layer(h))
-            h = h + update if self.network.residual else update
+            update = self._activate(layer(h))
+            h = update.add_(h) if self.network.residual else update
         return self.output(h)
+
+    def _activate(self, h: Tensor) -> Tensor:
+        function = getattr(nn.functional, self.network.activation)
+        # Where no gradient asks for the old numbers again, writing over them spares the memory.
+        if torch.is_grad_enabled() or self.network.activation == "gelu":
+            return function(h)
+        return function(h, inplace=True)
 
     def _place(self, x: Tensor, deviation: Tensor) -> Tensor:
         if isinstance(self.embed_input, IntegratedFourierFeatures):
@@ -209,7 +213,7 @@ def fitted(network: Network, density: GaussianMixture) -> Network:
     if network.bandwidth is None:
         filled["bandwidth"] = density.bandwidth
     if network.input_bandwidth is None:
-        filled["input_bandwidth"] = min(20.0, max(10.0, 1 / density.spacing()))
+        filled["input_bandwidth"] = min(30.0, max(10.0, 1 / density.spacing()))
     return network.model_copy(update=filled)
 
 
