@@ -90,9 +90,12 @@ def learn(task: Task, seed: int, train: Train = train) -> tuple[Denoiser, float]
 def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     """Sample as the recipe says; return the distances to the truth that `kedro run` reports."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
-    start = diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start)
+    start = diffusion.samplers.start_distribution(
+        task.density, denoiser.path, sampling.start, sampling.sigma_max
+    )
     generator = diffusion.devices.generator(seed, "sample")
-    recorder = diffusion.samplers.Recorder(2)
+    steps = len(diffusion.samplers.chain_levels(denoiser.path, sampling)) - 1
+    recorder = diffusion.samplers.Recorder(2, steps)
     for state in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
         recorder.add(state)
     generator = diffusion.devices.generator(seed, "evaluate")
@@ -118,7 +121,9 @@ def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
         denoiser,
         task.density,
         denoiser.path,
-        diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start),
+        diffusion.samplers.start_distribution(
+            task.density, denoiser.path, sampling.start, sampling.sigma_max
+        ),
         nodes=evaluation.noise_levels,
         draws=evaluation.risk_draws,
         generator=diffusion.devices.generator(seed, "evaluate"),

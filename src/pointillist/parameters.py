@@ -142,8 +142,8 @@ class Network(Group):
         gt=0,
         le=1000,
         description="Greatest frequency of the Fourier features, in multiples of pi radians per unit "
-        "of the model coordinates; null: one over the points' median distance to their nearest "
-        "neighbour, between 10 and 30.",
+        "of the model coordinates; null: 3/2 of one over the points' median distance to their nearest "
+        "neighbour, between 10 and 40.",
     )
     time_embedding: Literal["fourier", "sinusoidal", "identity"] = Field(
         "fourier",
@@ -204,7 +204,7 @@ class Training(Group):
         description="Points drawn once and walked through in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
-    steps: int = Field(1000, ge=1, le=10_000_000, description="Optimiser steps.")
+    steps: int = Field(1100, ge=1, le=10_000_000, description="Optimiser steps.")
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",
@@ -296,9 +296,7 @@ class Sampling(Group):
         le=1000,
         description="Most states of the chain that are kept, both ends included.",
     )
-    chunk_size: int = Field(
-        8192, ge=1, description="Points that pass through the network at once."
-    )
+    chunk_size: int = Field(8192, ge=1, description="Points that pass through the network at once.")
 
 
 class Evaluation(Group):
@@ -328,7 +326,7 @@ class Evaluation(Group):
         2048, ge=16, le=1_000_000, description="Draws per node of the excess denoising risk."
     )
     ode_steps: int = Field(
-        128,
+        96,
         ge=8,
         le=10_000,
         description="Steps of kl_ode_nats along log(sigma/alpha), at most T - 1 if discrete.",

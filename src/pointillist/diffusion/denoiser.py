@@ -127,7 +127,7 @@ class IntegratedFourierFeatures(FourierFeatures):
 
 
 def _planar_frequencies(features: int, bandwidth: float) -> Tensor:
-    """Frequencies in all directions, (features, 2): golden angles, magnitudes even up to bandwidth * pi."""
+    """Frequencies (features, 2): golden angles, magnitudes even up to bandwidth * pi."""
     index = torch.arange(features, dtype=torch.float64)
     angle = index * math.pi * (math.sqrt(5) - 1)
     magnitude = bandwidth * math.pi * (index + 0.5) / features
@@ -175,7 +175,7 @@ class Denoiser(nn.Module):
         c_in = ((alpha * self.network.sigma_data) ** 2 + tau**2).rsqrt()
         place = self._place(c_in[..., None] * x, c_in * tau)
         time = self._time_features(t.to(x), tau / alpha)
-        # Two products rather than one of the joined inputs: a time that all points share is embedded once.
+        # Two products, not one of the joined inputs: a time that all points share is embedded once.
         weight_place, weight_time = self.input.weight.split((place.shape[1], time.shape[1]), 1)
         shift = nn.functional.linear(time, weight_time, self.input.bias)
         h = self._activate(torch.addmm(shift, place, weight_place.T))
@@ -205,15 +205,15 @@ class Denoiser(nn.Module):
 def fitted(network: Network, density: GaussianMixture) -> Network:
     """Return `network` with what depends on the shape filled in, where it is not given.
 
-    The bandwidth is the truth's own. The greatest input frequency is pi / spacing, within bounds: a
-    half wave then spans the gap between neighbouring anchors, which is what the network has to tell
-    apart, and higher frequencies than needed cost accuracy.
+    The bandwidth is the truth's own. The greatest input frequency is 3/2 pi / spacing, within bounds:
+    one and a half half waves then span the gap between neighbouring anchors, which is what the
+    network has to tell apart, and higher frequencies than needed cost accuracy.
     """
     filled: dict[str, float] = {}
     if network.bandwidth is None:
         filled["bandwidth"] = density.bandwidth
     if network.input_bandwidth is None:
-        filled["input_bandwidth"] = min(30.0, max(10.0, 1 / density.spacing()))
+        filled["input_bandwidth"] = min(40.0, max(10.0, 1.5 / density.spacing()))
     return network.model_copy(update=filled)
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.errors import PointillistError
 
-
 # mallopt(3): the names of glibc's malloc.h, and values for them. 32 MiB is the most that it takes
 # for the size from which a tensor gets pages of its own.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

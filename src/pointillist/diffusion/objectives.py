@@ -98,9 +98,7 @@ def reference_mixture(
     return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
 
 
-def noise_times(
-    path: Path, bandwidth: float, exponent: float | None
-) -> Callable[[Tensor], Tensor]:
+def noise_times(path: Path, bandwidth: float, exponent: float | None) -> Callable[[Tensor], Tensor]:
     r"""Return a function that turns uniform numbers (n,) into times (n,) of `path` to train at.
 
     With an `exponent` :math:`k`, the noise ratio :math:`\rho = \tau / \alpha` around an anchor has the

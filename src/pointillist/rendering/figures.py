@@ -189,7 +189,7 @@ def risk_by_noise(risk: pd.DataFrame, metrics: Mapping[str, float]) -> Figure:
     box = axes.get_position()
     where = f"nats in each range of noise levels (× {high[0] / low[0]:.2g})"
     _note(figure, box.x0 + 0.008, box.y1 + 0.012, where, style.FAINT_INK)
-    _headline(
+    headline(
         figure, _risk_finding(low[first], high[last], nats, first, last), _bound_words(metrics)
     )
     style.write(
