@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from pointillist.diffusion.denoiser import Denoiser, coefficients, fitted, initialize
+from pointillist.diffusion.denoiser import (
+    Denoiser,
+    FourierFeatures,
+    IntegratedFourierFeatures,
+    anchor_noise,
+    coefficients,
+    fitted,
+    initialize,
+)
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
 from pointillist.parameters import Network, Schedule
@@ -70,14 +78,54 @@ def test_weights_depend_on_the_seed_alone():
     assert not torch.equal(one.output.weight, two.output.weight)
 
 
-def test_input_bandwidth_follows_the_spacing_unless_given():
+def test_what_depends_on_the_shape_is_filled_in_unless_given():
     line = torch.stack((0.1 * torch.arange(50.0), torch.zeros(50)), -1)
-    density = GaussianMixture(line, 0.01)
-    assert fitted(Network(), density).input_bandwidth == pytest.approx(7.5)
-    assert fitted(Network(input_bandwidth=3.0), density).input_bandwidth == 3.0
-    frequencies = Denoiser(fitted(Network(), density), make_path(Schedule())).embed_input
-    greatest = frequencies.embedding.frequencies.norm(dim=-1).max().item()
-    assert greatest == pytest.approx(7.5 * math.pi, rel=0.01)
+    density = GaussianMixture(line, 0.02)
+    network = fitted(Network(), density)
+    assert network.input_bandwidth == pytest.approx(15)
+    assert network.bandwidth == 0.02
+    given = fitted(Network(input_bandwidth=3.0, bandwidth=0.0), density)
+    assert (given.input_bandwidth, given.bandwidth) == (3.0, 0.0)
+    frequencies = Denoiser(network, make_path(Schedule())).embed_input.frequencies
+    greatest = frequencies.norm(dim=-1).max().item()
+    assert greatest == pytest.approx(15 * math.pi, rel=0.01)
+
+
+@pytest.mark.parametrize(("alpha", "sigma"), [(1.0, 0.002), (1.0, 0.3), (0.6, 0.8), (0.3, 0.01)])
+def test_with_a_bandwidth_edm_tells_the_anchor(ring, alpha, sigma):
+    """The exact E[a | x] by the paper's coefficients for noise tau makes the exact E[x_0 | x]."""
+    x = alpha * ring.sample(100, torch.Generator().manual_seed(0))[0] + sigma * 0.7
+    a, s = (torch.tensor(v).double() for v in (alpha, sigma))
+    tau = anchor_noise(a, s, ring.bandwidth)
+    skip, out = coefficients("edm", a, tau)
+    told = (GaussianMixture(ring.anchors, 0.0).denoise(x, alpha, tau) - skip * x) / out
+    skip, out = coefficients("edm", a, s, 1.0, ring.bandwidth)
+    torch.testing.assert_close(skip * x + out * told, ring.denoise(x, alpha, sigma))
+
+
+def test_integrated_features_are_means_of_plain_ones_under_noise():
+    frequencies = 3 * torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
+    x, deviation = torch.tensor([[0.4, -1.0], [0.1, 2.0]]), torch.tensor([0.1, 0.5])
+    noise = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(1))
+    integrated = IntegratedFourierFeatures(frequencies)(x, deviation)
+    for row, point, spread in zip(integrated, x, deviation, strict=True):
+        plain = FourierFeatures(frequencies)(point + spread * noise)
+        torch.testing.assert_close(row, plain.mean(0), atol=0.01, rtol=0)
+    cosines, sines = (frequencies @ x.T).T.cos(), (frequencies @ x.T).T.sin()
+    torch.testing.assert_close(
+        FourierFeatures(frequencies)(x), torch.cat((cosines, sines), -1), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_what_is_written_over_without_gradients_is_the_same(activation, residual):
+    network = Network(activation=activation, residual=residual)
+    denoiser = initialize(network, make_path(Schedule()), 0)
+    x, t = torch.randn(50, 2), torch.tensor(-1.0)
+    with torch.no_grad():
+        alone = denoiser(x, t)
+    assert torch.equal(alone, denoiser(x, t))
 
 
 def test_tied_layers_share_their_weights():

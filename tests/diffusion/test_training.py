@@ -61,7 +61,7 @@ def test_sampled_targets_are_clean_points_whose_noise_is_standard_normal(ring, d
 @pytest.mark.parametrize("draws", ["lattice", "stratified", "independent"])
 def test_each_uniform_number_is_uniform_and_uncorrelated(draws):
     draw = objectives.uniform_draws(512, draws, torch.Generator().manual_seed(0))
-    u = torch.cat([draw() for _ in range(200)]).double()
+    u = torch.cat([draw(50).flatten(0, 1) for _ in range(4)]).double()
     assert ((u >= 0) & (u <= 1)).all()
     n = len(u)
     torch.testing.assert_close(u.mean(0), torch.full((7,), 0.5).double(), atol=0.01, rtol=0)
@@ -73,7 +73,7 @@ def test_lattice_fills_the_square_more_evenly_than_chance():
     """Cells of a 16 x 16 grid, every pair of axes: the spread of their counts."""
 
     def unevenness(draws):
-        u = objectives.uniform_draws(4096, draws, torch.Generator().manual_seed(0))()
+        u = objectives.uniform_draws(4096, draws, torch.Generator().manual_seed(0))(1)[0]
         total = 0.0
         for i in range(7):
             for j in range(i):
@@ -159,8 +159,10 @@ def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weigh
         @staticmethod
         def predict(x, t):
             ideal = density.denoise(x, path.alpha(t), path.sigma(t))
-            c_skip, c_out = objectives.coefficients(prediction, path.alpha(t), path.sigma(t))
+            c_skip, c_out = denoiser.coefficients(path.alpha(t), path.sigma(t))
             return (ideal - c_skip[:, None] * x) / c_out[:, None]
+
+        coefficients = denoiser.coefficients
 
     loss = objectives.loss(Oracle, batch, weighting).item()
     assert floor == pytest.approx(loss, rel=1e-3)
@@ -180,15 +182,39 @@ def test_eps_loss_with_unit_weight_is_likelihood_weighting(ring):
 @pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
 def test_stratified_levels_put_one_in_each_stratum(kind, draws):
     path = make_path(Schedule(kind=kind, timesteps=64))
-    u = objectives.uniform_draws(64, draws, torch.Generator().manual_seed(0))()
-    t = path.quantile(u[:, 0])
     edges = path.quantile(torch.linspace(0, 1, 65))
-    assert ((t >= edges[:-1] - 1e-6) & (t <= edges[1:] + 1e-6)).all()
+    for u in objectives.uniform_draws(64, draws, torch.Generator().manual_seed(0))(3):
+        t = path.quantile(u[:, 0])
+        assert ((t >= edges[:-1] - 1e-6) & (t <= edges[1:] + 1e-6)).all()
+
+
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow"])
+@pytest.mark.parametrize("exponent", [0.0, 0.7, 1.5])
+def test_noise_levels_fall_off_by_the_power(kind, exponent):
+    """Quadrature of the density's own definition, rho^-k per unit of log rho."""
+    path, bandwidth = make_path(Schedule(kind=kind)), 0.05
+    u = torch.linspace(0, 1, 20_001)
+    t = objectives.noise_times(path, bandwidth, exponent)(u)
+    ratio = (path.sigma(t) / path.alpha(t)).double()
+    rho = (ratio.square() + bandwidth**2).sqrt()
+    ends = path.quantile(torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(t[[0, -1]], ends, rtol=1e-3, atol=1e-5)
+    grid = torch.logspace(math.log10(rho[0]), math.log10(rho[-1]), 4001).double()
+    mass = torch.cumulative_trapezoid(grid**-exponent, grid.log())
+    share = torch.bucketize(grid[1:], rho).double() / len(rho)
+    torch.testing.assert_close(share, mass / mass[-1], atol=2e-3, rtol=0)
+
+
+def test_without_an_exponent_the_paths_own_times_are_drawn():
+    path = make_path(Schedule(kind="linear", timesteps=50))
+    t = objectives.noise_times(path, 0.01, None)((torch.arange(5000) + 0.5) / 5000)
+    assert torch.equal(torch.bincount(t.long()), torch.full((50,), 100))
 
 
 def test_shared_level_is_one_for_the_whole_batch():
-    u = objectives.uniform_draws(64, "shared", torch.Generator())()
-    assert len(u[:, 0].unique()) == 1
+    u = objectives.uniform_draws(64, "shared", torch.Generator())(3)
+    assert all(len(batch[:, 0].unique()) == 1 for batch in u)
+    assert len(u[..., 0].unique()) == 3
 
 
 @pytest.mark.parametrize(
@@ -222,7 +248,7 @@ def test_muon_equals_torch():
     references = [v.clone().requires_grad_() for v in values]
     gradients = torch.zeros_like(values)
     update = muon(values, gradients, 0.02)
-    optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95, ns_steps=4)
+    optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95, ns_steps=3)
     for _ in range(5):
         gradients.copy_(torch.randn(2, 32, 32, generator=generator))
         for reference, gradient in zip(references, gradients, strict=True):
@@ -231,6 +257,30 @@ def test_muon_equals_torch():
         update(1.0)
     error = (values - torch.stack(references).detach()).norm() / (5 * 0.02 * math.sqrt(2 * 32))
     assert error < 0.05
+
+
+def test_muon_moves_every_element_as_far_whatever_the_shape():
+    """torch's rule for that (Liu et al. 2025) is ours times 0.2 sqrt(shorter side)."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((32, 80), (80, 32)):
+        values, gradients = torch.randn(1, *shape, generator=generator), torch.zeros(1, *shape)
+        reference = values[0].clone().requires_grad_()
+        update = muon(values, gradients, 0.02)
+        optimizer = torch.optim.Muon(
+            [reference],
+            lr=0.02 / (0.2 * math.sqrt(32)),
+            weight_decay=0.0,
+            ns_steps=3,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        start = values.clone()
+        for _ in range(5):
+            gradients.copy_(torch.randn(1, *shape, generator=generator))
+            reference.grad = gradients[0].clone()
+            optimizer.step()
+            update(1.0)
+        error = (values[0] - reference.detach()).norm() / (values - start).norm()
+        assert error < 0.05
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -242,8 +292,11 @@ def test_flat_weights_are_the_modules_own(tied):
     assert all(torch.equal(p, before[name]) for name, p in denoiser.named_parameters())
     denoiser(torch.randn(5, 2), torch.tensor(0.0)).sum().backward()
     assert flat.gradients.norm() > 0
-    stacked = flat.gradients[flat.matrices].view(flat.matrix_shape)
-    assert torch.equal(stacked[-1], denoiser.hidden[-1].weight.grad)
+    (stack, entry), start = flat.matrix_shapes, math.prod(flat.matrix_shapes[0])
+    hidden = flat.gradients[:start].view(stack)
+    assert torch.equal(hidden[-1], denoiser.hidden[-1].weight.grad)
+    first = flat.gradients[start : start + math.prod(entry)].view(entry)
+    assert torch.equal(first[0], denoiser.input.weight.grad)
     flat.values.zero_()
     assert all((p == 0).all() for p in denoiser.parameters())
 
