@@ -5,14 +5,18 @@ Written against the public functions of `pointillist.diffusion` alone, so that w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
 from pointillist.diffusion import objectives
+from pointillist.diffusion import training as training_module
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, learning_rate_factor, train
@@ -77,6 +81,84 @@ def torch_adam(**options: Any) -> Callable[..., Iterator[TrainingReport]]:
         return _loop(denoiser, density, training, generator, update)
 
     return run
+
+
+def by_error(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Train on noise levels drawn as often as the network errs there, by a running mean in 32 bins."""
+    path, bins = denoiser.path, 32
+    low, high = (path.quantile(torch.tensor(u)).item() for u in (0.0, 1.0))
+    edges, error = torch.linspace(low, high, bins + 1), torch.ones(bins)
+
+    def times(u: Tensor) -> Tensor:
+        share = 0.9 * error / error.sum() + 0.1 / bins
+        reached = torch.cat((torch.zeros(1), share.cumsum(0)))
+        i = torch.searchsorted(reached, u.contiguous()).clamp(1, bins)
+        part = ((u - reached[i - 1]) / share[i - 1]).clamp(0, 1)
+        return edges[i - 1] + part * (edges[i] - edges[i - 1])
+
+    def loss(denoiser: Denoiser, batch: objectives.Batch, weighting: str) -> Tensor:
+        target, weight = objectives._output_target(denoiser, batch, weighting)
+        squares = (weight * (denoiser.predict(batch.x, batch.t) - target) ** 2).mean(-1)
+        index = (torch.bucketize(batch.t, edges) - 1).clamp(0, bins - 1)
+        count = torch.bincount(index, minlength=bins)
+        sums = torch.zeros(bins).index_add_(0, index, squares.detach())
+        error[count > 0] += 0.05 * (sums / count - error)[count > 0]
+        return squares.mean()
+
+    with (
+        patch.object(objectives, "noise_times", lambda *_: times),
+        patch.object(objectives, "loss", loss),
+    ):
+        yield from train(denoiser, density, training, generator)
+
+
+def growing_batches(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Train a third of the steps each on batches of half, once and twice the size."""
+    fixed = objectives.batches
+
+    def batches(*_: Any) -> Iterator[objectives.Batch]:
+        for size in (training.batch_size // 2, training.batch_size, 2 * training.batch_size):
+            options = training.model_copy(update={"batch_size": size})
+            third = math.ceil(training.steps / 3)
+            yield from islice(fixed(density, denoiser.path, options, generator), third)
+
+    with patch.object(objectives, "batches", batches):
+        yield from train(denoiser, density, training, generator)
+
+
+def cosine_decay(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Train with a learning rate that falls along a half cosine after its warm-up."""
+
+    def factor(step: int, training: Training) -> float:
+        rise = (step + 1) / max(1.0, training.warmup * training.steps)
+        return min(1.0, rise) * (1 + math.cos(math.pi * step / training.steps)) / 2
+
+    with patch.object(training_module, "learning_rate_factor", factor):
+        yield from train(denoiser, density, training, generator)
+
+
+def power_average(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Keep a power-function average of the weights (Karras et al. 2024, arXiv 2312.02696, eq. 1).
+
+    With gamma = 16.97, whose width is a twentieth of the training. A report at every step makes it slow.
+    """
+    gamma = 16.97
+    options = training.model_copy(update={"ema": 0.0, "report_every": 1})
+    average = [w.detach().clone() for w in denoiser.parameters()]
+    for report in train(denoiser, density, options, generator):
+        weights = [w.detach() for w in denoiser.parameters()]
+        torch._foreach_lerp_(average, weights, 1 - (1 - 1 / report.step) ** (gamma + 1))
+        yield report
+    with torch.no_grad():
+        torch._foreach_copy_(list(denoiser.parameters()), average)
 
 
 def soap(
