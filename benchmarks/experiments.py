@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from unittest.mock import patch
@@ -86,31 +87,48 @@ def torch_adam(**options: Any) -> Callable[..., Iterator[TrainingReport]]:
 def by_error(
     denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
 ) -> Iterator[TrainingReport]:
-    """Train on noise levels drawn as often as the network errs there, by a running mean in 32 bins."""
+    """Train on noise levels drawn as often as the network errs there, by a running mean in 32 bins.
+
+    Weighted by the inverse, as `objectives.noise_levels` does.
+    """
     path, bins = denoiser.path, 32
     low, high = (path.quantile(torch.tensor(u)).item() for u in (0.0, 1.0))
     edges, error = torch.linspace(low, high, bins + 1), torch.ones(bins)
 
-    def times(u: Tensor) -> Tensor:
+    def levels(u: Tensor) -> tuple[Tensor, Tensor]:
         share = 0.9 * error / error.sum() + 0.1 / bins
         reached = torch.cat((torch.zeros(1), share.cumsum(0)))
         i = torch.searchsorted(reached, u.contiguous()).clamp(1, bins)
         part = ((u - reached[i - 1]) / share[i - 1]).clamp(0, 1)
-        return edges[i - 1] + part * (edges[i] - edges[i - 1])
+        return edges[i - 1] + part * (edges[i] - edges[i - 1]), 1 / (bins * share[i - 1])
 
     def loss(denoiser: Denoiser, batch: objectives.Batch, weighting: str) -> Tensor:
         target, weight = objectives._output_target(denoiser, batch, weighting)
-        squares = (weight * (denoiser.predict(batch.x, batch.t) - target) ** 2).mean(-1)
+        squares = ((denoiser.predict(batch.x, batch.t) - target) ** 2).mean(-1)
         index = (torch.bucketize(batch.t, edges) - 1).clamp(0, bins - 1)
         count = torch.bincount(index, minlength=bins)
         sums = torch.zeros(bins).index_add_(0, index, squares.detach())
         error[count > 0] += 0.05 * (sums / count - error)[count > 0]
-        return squares.mean()
+        return (weight[:, 0] * squares).mean()
 
     with (
-        patch.object(objectives, "noise_times", lambda *_: times),
+        patch.object(objectives, "noise_levels", lambda *_: levels),
         patch.object(objectives, "loss", loss),
     ):
+        yield from train(denoiser, density, training, generator)
+
+
+def unweighted(
+    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+) -> Iterator[TrainingReport]:
+    """Train on the default's noise levels, each point counting alike."""
+    fixed = objectives.batches
+
+    def batches(*arguments: Any) -> Iterator[objectives.Batch]:
+        for batch in fixed(*arguments):
+            yield replace(batch, weight=torch.ones_like(batch.weight))
+
+    with patch.object(objectives, "batches", batches):
         yield from train(denoiser, density, training, generator)
 
 

@@ -187,8 +187,9 @@ class Training(Group):
         ge=0,
         le=3,
         description="Noise levels are drawn with a density that falls by this power of the noise "
-        "ratio tau/alpha, per unit of its logarithm: 0 is even, more dwells on low noise; null: even "
-        "in the path's own time, as in the two originals.",
+        "ratio tau/alpha, per unit of its logarithm, and weighted by its inverse: 0 is even, more "
+        "knows the loss better where noise is low; null: even in the path's own time, unweighted, as "
+        "in the two originals.",
     )
     noise_spread: float = Field(
         1.25,

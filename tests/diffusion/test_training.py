@@ -194,7 +194,7 @@ def test_noise_levels_fall_off_by_the_power(kind, exponent):
     """Quadrature of the density's own definition, rho^-k per unit of log rho."""
     path, bandwidth = make_path(Schedule(kind=kind)), 0.05
     u = torch.linspace(0, 1, 20_001)
-    t = objectives.noise_times(path, bandwidth, exponent)(u)
+    t, weight = objectives.noise_levels(path, bandwidth, exponent)(u)
     ratio = (path.sigma(t) / path.alpha(t)).double()
     rho = (ratio.square() + bandwidth**2).sqrt()
     ends = path.quantile(torch.tensor([0.0, 1.0]))
@@ -203,11 +203,17 @@ def test_noise_levels_fall_off_by_the_power(kind, exponent):
     mass = torch.cumulative_trapezoid(grid**-exponent, grid.log())
     share = torch.bucketize(grid[1:], rho).double() / len(rho)
     torch.testing.assert_close(share, mass / mass[-1], atol=2e-3, rtol=0)
+    # Importance weights: any mean over log rho is kept, here of 1 and of log rho itself.
+    assert torch.trapezoid(weight, u).item() == pytest.approx(1, rel=0.01)
+    middle = (rho[0].log() + rho[-1].log()) / 2
+    mean = torch.trapezoid(weight * rho.log(), u.double())
+    assert mean.item() == pytest.approx(middle.item(), abs=0.02)
 
 
 def test_without_an_exponent_the_paths_own_times_are_drawn():
     path = make_path(Schedule(kind="linear", timesteps=50))
-    t = objectives.noise_times(path, 0.01, None)((torch.arange(5000) + 0.5) / 5000)
+    t, weight = objectives.noise_levels(path, 0.01, None)((torch.arange(5000) + 0.5) / 5000)
+    assert (weight == 1).all()
     assert torch.equal(torch.bincount(t.long()), torch.full((50,), 100))
 
 

@@ -2,14 +2,15 @@ r"""What the network regresses on, and with which weight.
 
 The target of x_0 is turned into a target of the network's own output F by inverting the
 preconditioning, :math:`F^* = (x_0^* - c_{skip} x_t) / c_{out}`, and the loss is the mean of
-:math:`w |F - F^*|^2` over points and coordinates.
+:math:`w |F - F^*|^2` over points and coordinates. With edm's F that is, at low noise, the integrand of
+the bound of `likelihood.kl_bound`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -31,6 +32,8 @@ class Batch:
     """Times of the path, (B,)."""
     target: Tensor
     """Target of x_0, (B, 2)."""
+    weight: Tensor
+    """How much more often than drawn the point's noise level should count, (B,)."""
 
 
 # Batches drawn at once: on so few points, starting an operation costs more than the operation.
@@ -98,28 +101,35 @@ def reference_mixture(
     return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
 
 
-def noise_times(path: Path, bandwidth: float, exponent: float | None) -> Callable[[Tensor], Tensor]:
-    r"""Return a function that turns uniform numbers (n,) into times (n,) of `path` to train at.
+def noise_levels(
+    path: Path, bandwidth: float, exponent: float | None
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    r"""Return a function from uniform numbers (n,) to times (n,) of `path` and their weights (n,).
 
     With an `exponent` :math:`k`, the noise ratio :math:`\rho = \tau / \alpha` around an anchor has the
-    density :math:`\rho^{-k}` per unit of :math:`\log \rho` over the path's range, drawn by its inverse
-    distribution function. Without, the times are those that the path itself finds equally likely.
+    density :math:`\rho^{-k} / Z` per unit of :math:`\log \rho` over the path's range, drawn by its
+    inverse distribution function. Weights :math:`\rho^k Z / \log(\rho_{max} / \rho_{min})` make up for it,
+    as in importance sampling: whatever k is, the loss is a mean over even :math:`\log \rho`, and
+    what k changes is where it is known well. Without, the times are those that the path itself finds
+    equally likely, and count alike.
     """
     if exponent is None:
-        return path.quantile
+        return lambda u: (path.quantile(u), torch.ones_like(u))
     ends = torch.stack([path.quantile(torch.tensor(u, dtype=torch.float64)) for u in (0.0, 1.0)])
     ratios = path.sigma(ends) / path.alpha(ends)
     low, high = (ratios.square() + bandwidth**2).sqrt().tolist()
-    floor = ratios[0].item()
+    extent, least = math.log(high / low), ratios[0].item()
+    total = (low**-exponent - high**-exponent) / exponent if exponent else extent
 
-    def times(u: Tensor) -> Tensor:
-        if exponent == 0:
-            rho = low * (high / low) ** u
+    def levels(u: Tensor) -> tuple[Tensor, Tensor]:
+        if exponent:
+            rho = (low**-exponent - u * exponent * total) ** (-1 / exponent)
         else:
-            rho = (low**-exponent + u * (high**-exponent - low**-exponent)) ** (-1 / exponent)
-        return path.time((rho.square() - bandwidth**2).clamp(min=floor**2).sqrt())
+            rho = low * (high / low) ** u
+        ratio = (rho.square() - bandwidth**2).clamp(min=least**2).sqrt()
+        return path.time(ratio), rho**exponent * (total / extent)
 
-    return times
+    return levels
 
 
 def batches(
@@ -136,7 +146,7 @@ def batches(
     size = min(training.batch_size, training.dataset_size or training.batch_size)
     points = _dataset(density, training, generator) if training.dataset_size else None
     draw = uniform_draws(size, training.draws, generator)
-    times = noise_times(path, density.bandwidth, training.noise_exponent)
+    levels = noise_levels(path, density.bandwidth, training.noise_exponent)
     while True:
         u = draw(_AHEAD).flatten(0, 1)
         if points is None:
@@ -144,12 +154,12 @@ def batches(
             x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
         else:
             x0, source = (torch.cat(parts) for parts in zip(*islice(points, _AHEAD), strict=True))
-        t = times(u[:, 0])
+        t, weight = levels(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
         if not exact:
-            yield from map(Batch, x.split(size), t.split(size), x0.split(size))
+            yield from map(Batch, *(part.split(size) for part in (x, t, x0, weight)))
             continue
         for i in range(0, len(x), size):
             rows = slice(i, i + size)
@@ -158,7 +168,8 @@ def batches(
                 truth = reference_mixture(
                     density, source[rows], training.reference_anchors, generator
                 )
-            yield Batch(x[rows], t[rows], truth.denoise(x[rows], alpha[rows], sigma[rows]))
+            target = truth.denoise(x[rows], alpha[rows], sigma[rows])
+            yield Batch(x[rows], t[rows], target, weight[rows])
 
 
 def _dataset(
@@ -189,7 +200,7 @@ def floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, weighting:
     path = denoiser.path
     exact = density.denoise(batch.x, path.alpha(batch.t), path.sigma(batch.t))
     target, weight = _output_target(denoiser, batch, weighting)
-    ideal, _ = _output_target(denoiser, Batch(batch.x, batch.t, exact), weighting)
+    ideal, _ = _output_target(denoiser, replace(batch, target=exact), weighting)
     return (weight * (ideal - target) ** 2).mean()
 
 
@@ -199,5 +210,5 @@ def _output_target(denoiser: Denoiser, batch: Batch, weighting: str) -> tuple[Te
     c_skip, c_out = denoiser.coefficients(alpha, sigma)
     target = (batch.target - c_skip[:, None] * batch.x) / c_out[:, None]
     if weighting == "likelihood":
-        return target, (c_out * alpha / sigma)[:, None] ** 2
-    return target, torch.ones_like(alpha)[:, None]
+        return target, (batch.weight * (c_out * alpha / sigma) ** 2)[:, None]
+    return target, batch.weight[:, None]
