@@ -233,3 +233,15 @@ def test_spacing_is_the_median_gap_whatever_repeats():
     assert GaussianMixture(line, 0.01).spacing() == 1
     assert GaussianMixture(torch.cat((line, line, 2 * line)), 0.01).spacing() == 1
     assert GaussianMixture(line[:1].repeat(5, 1), 0.01).spacing() == 0.01
+
+
+def test_noisy_draws_have_the_moments_of_the_noisy_mixture(ring):
+    alpha, sigma = 0.6, 0.4
+    x, source = ring.sample(200_000, torch.Generator().manual_seed(0), alpha, sigma)
+    mean, covariance = ring.moments()
+    expected = alpha**2 * covariance + sigma**2 * torch.eye(2).double()
+    torch.testing.assert_close(x.mean(0), alpha * mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(torch.cov(x.T), expected, atol=0.01, rtol=0)
+    tau = math.hypot(alpha * ring.bandwidth, sigma)
+    spread = (x - alpha * ring.anchors[source]).square().mean().sqrt().item()
+    assert spread == pytest.approx(tau, rel=0.01)

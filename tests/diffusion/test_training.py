@@ -1,6 +1,7 @@
 """Targets are exact, losses have their floors, and training is repeatable to the bit."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -390,3 +391,46 @@ def test_a_dataset_smaller_than_the_batch_is_one_batch(ring):
         ring.to("cpu", torch.float32), make_path(Schedule()), options, generator
     )
     assert [len(next(batches).x) for _ in range(3)] == [10, 10, 10]
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("prediction", ["edm", "v"])
+def test_gradients_on_an_accelerator_are_those_of_the_cpu(ring, prediction):
+    path, batch = batch_of(ring.to("cpu", torch.float32), 500, {})
+    there = objectives.Batch(*(part.cuda() for part in vars(batch).values()))
+    network = SMALL.model_copy(update={"prediction": prediction, "bandwidth": ring.bandwidth})
+    gradients = []
+    for device, given in (("cpu", batch), ("cuda", there)):
+        denoiser = initialize(network, path, 0).to(device)
+        flat = FlatWeights.of(denoiser)
+        objectives.loss(denoiser, given, "output").backward()
+        gradients.append(flat.gradients.cpu())
+    error = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
+    assert error < 1e-3
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_between_reports_the_loop_never_waits_for_an_accelerator(ring):
+    """However many steps lie between, the waits are those of the one report."""
+    density = ring.to("cuda", torch.float32)
+
+    def waits(steps):
+        denoiser = initialize(SMALL, make_path(Schedule()), 0).cuda()
+        generator = torch.Generator("cuda").manual_seed(0)
+        options = Training(steps=steps, batch_size=128, report_every=steps)
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                list(training.train(denoiser, density, options, generator))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return len(caught)
+
+    waits(2)
+    assert waits(40) == waits(10)

@@ -108,12 +108,15 @@ class GaussianMixture:
         u = torch.rand(n, generator=generator, device=anchors.device, dtype=anchors.dtype)
         return self.anchor_at(u)
 
-    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw x_0 (n, 2) and the index (n,) of the anchor that each point came from."""
+    def sample(
+        self, n: int, generator: torch.Generator, alpha: float = 1.0, sigma: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Draw x_t (n, 2), by default x_0, and the index (n,) of the anchor that each came from."""
         anchors = self.anchors
         source = self.draw_anchors(n, generator)
         noise = torch.randn(n, 2, generator=generator, device=anchors.device, dtype=anchors.dtype)
-        return anchors[source] + self.bandwidth * noise, source
+        tau = math.hypot(alpha * self.bandwidth, sigma)
+        return alpha * anchors[source] + tau * noise, source
 
     def entropy(
         self,
@@ -123,9 +126,8 @@ class GaussianMixture:
         n: int = _ENTROPY_DRAWS,
     ) -> tuple[float, float]:
         """Return the entropy E[-log p(x_t)] in nats over n draws, and its standard error."""
-        x0, _ = self.sample(n, generator)
-        noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
-        surprise = -self.log_prob(alpha * x0 + sigma * noise, alpha, sigma).double()
+        x, _ = self.sample(n, generator, alpha, sigma)
+        surprise = -self.log_prob(x, alpha, sigma).double()
         return surprise.mean().item(), (surprise.std() / n**0.5).item()
 
     def log_prob(

@@ -108,10 +108,10 @@ def noise_levels(
 
     With an `exponent` :math:`k`, the noise ratio :math:`\rho = \tau / \alpha` around an anchor has the
     density :math:`\rho^{-k} / Z` per unit of :math:`\log \rho` over the path's range, drawn by its
-    inverse distribution function. Weights :math:`\rho^k Z / \log(\rho_{max} / \rho_{min})` make up for it,
-    as in importance sampling: whatever k is, the loss is a mean over even :math:`\log \rho`, and
-    what k changes is where it is known well. Without, the times are those that the path itself finds
-    equally likely, and count alike.
+    inverse distribution function. Weights :math:`\rho^k Z / \log(\rho_{max} / \rho_{min})` make up for
+    that, as in importance sampling: whatever k is, the loss is a mean over even :math:`\log \rho`,
+    and what k changes is where it is known well. Without, the times are those that the path itself
+    finds equally likely, and count alike.
     """
     if exponent is None:
         return lambda u: (path.quantile(u), torch.ones_like(u))
