@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shapes", type=lambda text: text.split(","), default=(), help="shapes of quality: a,b"
     )
-    parser.add_argument("--recipe", default="base", help="environment that races")
+    parser.add_argument("--recipe", default="fast", help="environment that races")
     parser.add_argument(
         "--params",
         type=parse,

@@ -55,7 +55,7 @@ class Options:
     """Seeds behind each figure of quality, from `HELD_OUT` on."""
     shapes: tuple[str, ...] = ()
     """Shapes of the quality part; none: all."""
-    recipe: str = "base"
+    recipe: str = "fast"
     """Environment of conf/ whose recipe races against the preset."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of that recipe, dotted names."""

@@ -1,7 +1,7 @@
 """How much sooner a recipe is as good as tiny-tiny-diffusion at the end of its training.
 
 The preset is trained once in full, sampled by its own sampler and measured as `kedro run` measures. The
-recipe wins with the fewest steps (a whole schedule each time, no peeking into a longer one) after
+recipe, by default that of the environment `fast`, is sampled and measured as the defaults are. It wins with the fewest steps (a whole schedule each time, no peeking into a longer one) after
 which its samples are at least as good in all of off_manifold, nn95, tv and sw2, on every seed. The
 number is looked for on the seeds 0, 1, … and confirmed on held-out ones, with more steps if it isn't.
 
@@ -52,7 +52,9 @@ def race(shape: str, options: Options) -> Figures:
     target = learning.score(preset, denoiser, seed)
     say(f"race: {shape}: preset {preset_seconds:.1f} s, {_figures(target)}")
 
-    recipe = with_best_threads(options.recipe, {**options.overrides, **shared})
+    recipe = with_default_sampling(
+        with_best_threads(options.recipe, {**options.overrides, **shared}), shared
+    )
     scores: dict[int, dict[str, float]] = {}
 
     def reaches(steps: int, seed: int) -> bool:
@@ -120,6 +122,17 @@ def with_best_threads(env: str, overrides: Mapping[str, object]) -> Task:
         seconds[threads] = min(took, seconds.get(threads, took))
     best = min(seconds, key=lambda threads: seconds[threads])
     return learning.make_task(learning.read_parameters(env, {**overrides, "threads": best}))
+
+
+def with_default_sampling(task: Task, overrides: Mapping[str, object]) -> Task:
+    """Return the task sampled and measured as the defaults are, whatever its environment says."""
+    from dataclasses import replace
+
+    from benchmarks import learning
+
+    default = learning.read_parameters("base", overrides)
+    groups = {"sampling": default.sampling, "evaluation": default.evaluation}
+    return replace(task, parameters=task.parameters.model_copy(update=groups))
 
 
 def alternate(preset: Task, winner: Task, options: Options) -> Iterator[tuple[float, float]]:
