@@ -1,9 +1,10 @@
 """How much sooner a recipe is as good as tiny-tiny-diffusion at the end of its training.
 
 The preset is trained once in full, sampled by its own sampler and measured as `kedro run` measures. The
-recipe, by default that of the environment `fast`, is sampled and measured as the defaults are. It wins with the fewest steps (a whole schedule each time, no peeking into a longer one) after
-which its samples are at least as good in all of off_manifold, nn95, tv and sw2, on every seed. The
-number is looked for on the seeds 0, 1, … and confirmed on held-out ones, with more steps if it isn't.
+recipe, by default that of the environment `fast`, is sampled and measured as the defaults are. It wins
+with the fewest steps (a whole schedule each time, no peeking into a longer one) after which its
+samples are at least as good in all of off_manifold, nn95, tv and sw2, on every seed. The number is
+looked for on the seeds 0, 1, … and confirmed on held-out ones, with more steps if it isn't.
 
 Seconds run from parameters and density in hand to the trained denoiser in hand; what torch needs once
 in a process is paid before. Each side uses one thread or two, whichever is faster for it. The ratio is
