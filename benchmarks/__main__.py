@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import cast
 
 from benchmarks import machine, record, trials
-from benchmarks.common import FOLDER, Options, Part, parse, say
-from pointillist.errors import nearest
+from benchmarks.common import FOLDER, PROJECT, Options, Part, parse, say
+from pointillist.errors import PointillistError, nearest
 
 PARTS = ("machine", "times", "quality", "race", "presets", "flops", "scaling")
 
@@ -37,10 +37,23 @@ def main() -> None:
         overrides=arguments.params,
         smoke=arguments.smoke,
     )
+    if arguments.params and not {"race", "trials"} & set(names):
+        parser.error("--params is for race and trials alone.")
+    if arguments.recipe not in (
+        known := [p.name for p in (PROJECT / "conf").iterdir() if p.is_dir()]
+    ):
+        parser.error(f"recipe {arguments.recipe!r} is unknown.{nearest(arguments.recipe, known)}")
+    groups = list(dict.fromkeys(trial.group for trial in trials.TRIALS))
+    for group in arguments.groups:
+        if group not in groups:
+            parser.error(f"group {group!r} is unknown.{nearest(group, groups)} Known: {groups}.")
     if names == ["trials"]:
         trials.run(options, arguments.groups)
     elif len(names) == 1:
-        measure(names[0], options)
+        try:
+            measure(names[0], options)
+        except PointillistError as error:
+            sys.exit(str(error))
     else:
         sys.exit(_measure_each(names))
 
@@ -77,7 +90,7 @@ def _measure_each(names: list[str]) -> str | None:
 
 
 def _known() -> str:
-    return f"Known: {', '.join(PARTS)}; or trials, alone."
+    return f"Known: {', '.join(PARTS)}; or trials (in a call of its own)."
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -41,7 +41,8 @@ _NEXT = {
     "sample": "kedro run --pipelines evaluate --params shape={shape}",
     "evaluate": "kedro run --pipelines render --params shape={shape}",
     "samplers": "kedro run --pipelines sample,evaluate --params shape={shape},"
-    "sampling.sampler=dpmpp_2m,sampling.steps=20,sampling.rho=20,sampling.sigma_max=3",
+    "sampling.sampler=dpmpp_2m,sampling.steps=20,sampling.rho=20,sampling.sigma_max=3,"
+    "sampling.sigma_min=0.004",
     "ingest": "kedro run --pipelines train --params shape={shape}",
 }
 
@@ -77,6 +78,8 @@ class ProjectHooks:
     def _check_device_and_shape(self) -> None:
         name = shapes.canonical_name(self._parameters.shape)
         self._parameters = self._parameters.model_copy(update={"shape": name})
+        if self._parameters.evaluation.exact_w2:
+            diffusion.two_sample.require_exact_w2(self._parameters.evaluation.n_eval)
         if self._parameters.device not in ("auto", "cpu"):
             diffusion.devices.resolve(self._parameters.device)
         shape_file = self._parameters.shape_file

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from pointillist.errors import PointillistError, nearest
@@ -185,7 +192,7 @@ class Training(Group):
     noise_exponent: float | None = Field(
         0.7,
         ge=0,
-        le=3,
+        le=1.5,
         description="Noise levels are drawn with a density that falls by this power of the noise "
         "ratio tau/alpha, per unit of its logarithm, and weighted by its inverse: 0 is even, more "
         "knows the loss better where noise is low; null: even in the path's own time, unweighted, as "
@@ -290,7 +297,7 @@ class Sampling(Group):
         description="Where the chain starts: a Gaussian with the path's own mean and covariance at "
         "its first level, or N(0, I) as in the two originals.",
     )
-    n_samples: int = Field(8000, ge=1, le=100_000_000, description="Points to draw.")
+    n_samples: int = Field(8000, ge=2, le=100_000_000, description="Points to draw.")
     n_frames: int = Field(
         100,
         ge=2,
@@ -340,15 +347,24 @@ class Evaluation(Group):
     )
 
 
+def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("every number must be given once only")
+    return values
+
+
 class Samplers(Group):
     """The table of samplers: quality against number of function evaluations."""
 
-    nfe: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
+    nfe: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=100_000)], ...], AfterValidator(_each_once)
+    ] = Field(
         (5, 10, 20, 50, 100),
         min_length=1,
-        description="Numbers of function evaluations, set in conf/local/parameters.yml: a command line "
-        "can't hold a list. A sampler takes the most steps that fit; heun needs two evaluations for each "
-        "step but the last.",
+        description="Numbers of function evaluations, each from 1 to 100,000 and given once. Several "
+        "are set in conf/local/parameters.yml, since Kedro splits a command line at commas; one alone is "
+        "samplers.nfe=[20]. A sampler takes the most steps that fit; heun needs two evaluations for "
+        "each step but the last.",
     )
     n_samples: int = Field(
         8000, ge=100, le=1_000_000, description="Points of each cell, from the same noise."

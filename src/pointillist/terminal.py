@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -151,12 +152,14 @@ def print_summary(
         table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
         for heading in ("", "samples", "floor", "ratio"):
             table.add_column(heading, justify="right" if heading else "left")
-        for name in _METRICS:
+        for name in (*_METRICS, *({"w2"} & set(metrics))):
             value, floor = metrics[name], metrics[f"{name}_floor"]
             ratio = f"{value / floor:.2f}" if floor else "-"
             table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
         for name in ("kl_bound_nats", "kl_ode_nats"):
-            table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {metrics[f'{name}_error']:.4f}")
+            # What the draws and what the steps leave open.
+            error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name[:-5]}_step_error", 0))
+            table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {error:.4f}")
         console.print()
         console.print(table)
     console.print()

@@ -73,12 +73,14 @@ def cells(
                 "sigma_max": options.sigma_max,
                 "sigma_min": options.sigma_min,
                 "n_samples": options.n_samples,
-                "chunk_size": options.n_samples,
             }
         )
         counted = _Counted(denoisers[name])
-        *_, last = samplers.sample(counted, path, start, sampling, generator())
-        yield Cell(step, sampler, name, budget, counted.calls, last.step, score(last.x))
+        states = samplers.sample(counted, path, start, sampling, generator())
+        ends = [state for state in states if state.level.time is None]
+        chunks, points = len(ends), torch.cat([state.x for state in ends])
+        nfe, steps = counted.calls // chunks, ends[-1].step // chunks
+        yield Cell(step, sampler, name, budget, nfe, steps, score(points))
 
 
 class _Counted:

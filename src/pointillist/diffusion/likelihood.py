@@ -129,7 +129,8 @@ class ODEDivergence:
     standard_error: float
     """Over the draws."""
     step_error: float
-    """By how much the result moves when the steps are twice as long, over the first 1024 draws."""
+    """By how much the result moves when the steps are twice as long, over the first 1024 draws; nan
+    if the path has a single step."""
 
 
 def kl_ode(
@@ -165,10 +166,12 @@ def kl_ode(
 
     log_ratio = log_p - torch.cat([log_q(block, rungs) for block in y.split(_BLOCK)])
     coarse = log_p[:_BLOCK] - log_q(y[:_BLOCK], [*rungs[:-1:2], rungs[-1]])
+    moved = (log_ratio[:_BLOCK] - coarse).mean().abs().item()
     return ODEDivergence(
         nats=log_ratio.mean().item(),
         standard_error=(log_ratio.std() / draws**0.5).item(),
-        step_error=(log_ratio[:_BLOCK] - coarse).mean().abs().item(),
+        # Of one step there is no half.
+        step_error=moved if len(rungs) > 2 else math.nan,
     )
 
 

@@ -14,6 +14,7 @@ reach from the size of the shape to that of its finest detail: one alone is blin
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
@@ -111,33 +112,42 @@ def classifier_accuracy(x: Tensor, y: Tensor) -> float:
     half = torch.arange(len(rows)).remainder(2).bool().numpy()
     right = 0
     for held_out in (half, ~half):
-        trees = HistGradientBoostingClassifier(max_iter=_TREES, early_stopping=False)
+        trees = HistGradientBoostingClassifier(
+            max_iter=_TREES, early_stopping=False, random_state=0
+        )
         trees.fit(rows[~held_out], label[~held_out])
         right += int((trees.predict(rows[held_out]) == label[held_out]).sum())
     return right / len(rows)
 
 
-def exact_wasserstein(x: Tensor, y: Tensor) -> float:
-    """2-Wasserstein distance of x (n, 2) and y (n, 2), standardised units, by network simplex.
-
-    Bonneel et al. 2011, *ACM Trans. Graph.* 30(6), 158, as in POT. Cost grows faster than n^2.
+def require_exact_w2(n: int) -> None:
+    """Refuse what `exact_wasserstein` can't do for n points, before anything is computed for it.
 
     Raises
     ------
     PointillistError
         If POT is not installed or n is above `MOST_TRANSPORTED`.
     """
-    if len(x) > MOST_TRANSPORTED:
+    if n > MOST_TRANSPORTED:
         raise PointillistError(
-            f"evaluation.exact_w2 takes at most {MOST_TRANSPORTED} points and got {len(x)}: add "
+            f"evaluation.exact_w2 takes at most {MOST_TRANSPORTED} points and got {n}: add "
             f"--params evaluation.n_eval={MOST_TRANSPORTED}"
         )
-    try:
-        import ot
-    except ImportError:
+    if find_spec("ot") is None:
         raise PointillistError(
             "evaluation.exact_w2 needs the package POT. Install it with: make .venv/.installed-ot\n"
             "Without make: python -m pip install --constraint requirements.lock --editable '.[ot]'"
-        ) from None
+        )
+
+
+def exact_wasserstein(x: Tensor, y: Tensor) -> float:
+    """2-Wasserstein distance of x (n, 2) and y (n, 2), standardised units, by network simplex.
+
+    Bonneel et al. 2011, *ACM Trans. Graph.* 30(6), 158, as in POT. Cost grows faster than n^2. Raises
+    what `require_exact_w2` does.
+    """
+    require_exact_w2(len(x))
+    import ot
+
     cost = ot.emd2([], [], torch.cdist(x, y).square().numpy(), numItermax=_SIMPLEX_STEPS)
     return float(cost) ** 0.5

@@ -409,7 +409,7 @@ def _metrics_finding(metrics: Mapping[str, float], ratios: Mapping[str, float]) 
     bound = metrics.get("kl_bound_nats")
     subtitle = "floor: the same metric of a fresh draw of the truth"
     if bound is not None and np.isfinite(bound):
-        subtitle = f"KL(data ‖ samples) ≤ {bound:.3g} nats.   F{subtitle[1:]}"
+        subtitle = f"KL(truth ‖ reverse SDE) ≤ {bound:.3g} nats.   F{subtitle[1:]}"
     if not ratios:
         return "Samples beside the truth", subtitle
     worst = max(ratios, key=lambda name: ratios[name])
