@@ -2,7 +2,8 @@
 
 A trial is the default recipe with a few parameters changed, or with another training function, trained
 on two shapes and the seeds 0, 1, …, which are not those that the benchmark reports on. Where a change
-makes a step cheaper or dearer, the trial gets as many steps as fit into the default's time.
+makes a step cheaper or dearer, the trial gets as many steps as fit into the default's time. All run on
+one thread, so that groups can run side by side.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ TRIALS: tuple[Trial, ...] = (
     Trial("learning rate", "cosine", {}, experiment="cosine_decay"),
     *_same_steps("average of the weights", "training.ema", 0.0, 0.99),
     Trial("average of the weights", "power function", {}, experiment="power_average"),
-    *_same_steps("machine", "threads", 1),
+    *_same_steps("machine", "threads", 2),
     Trial("machine", "compiled network", {}, experiment="compiled"),
     Trial("machine", "hidden layers in bfloat16", {}, experiment="bfloat16_hidden"),
     Trial("implementations of Adam", "ours, flat", ADAM),
@@ -91,7 +92,6 @@ def run(options: Options, groups: tuple[str, ...]) -> None:
     """Make the trials of the groups named, or all, and rewrite trials.md and trials.json."""
     chosen = [trial for trial in TRIALS if not groups or trial.group in groups]
     path = FOLDER / "trials.json"
-    found = record.read(path)
     for group in dict.fromkeys(trial.group for trial in chosen):
         rows: Figures = {}
         for trial in (Trial(group, "the default"), *(t for t in chosen if t.group == group)):
@@ -102,7 +102,7 @@ def run(options: Options, groups: tuple[str, ...]) -> None:
                 rows[trial.name] = {"failed": str(error).splitlines()[0]}
             else:
                 say(f"trials: {group}: {trial.name}: {json.dumps(rows[trial.name])}")
-        found = record.merge(found, group, rows)
+        found = record.merge(record.read(path), group, rows)
         if options.smoke:
             print("\n".join(report({group: rows})))
         else:
@@ -115,7 +115,8 @@ def attempt(trial: Trial, shape: str, options: Options) -> Figures:
     from benchmarks import learning
     from pointillist import diffusion
 
-    shared = {"shape": shape, "device": "cpu", **options.overrides, **options.shortened}
+    shared = {"threads": 1, "shape": shape, "device": "cpu"}
+    shared |= {**options.overrides, **options.shortened}
     task = learning.make_task(learning.read_parameters("base", {**shared, **trial.overrides}))
     train = _training_of(trial)
     if trial.equal_time:
