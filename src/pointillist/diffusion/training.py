@@ -22,7 +22,8 @@ class TrainingReport:
 
     step: int
     metrics: dict[str, float]
-    """loss and loss_floor of the step's batch, learning_rate (relative to its peak times the peak),
+    """loss and loss_floor of the step's batch (of as much of it as many anchors leave time for: a
+    report costs about a step whatever their number), learning_rate (relative to its peak times the peak),
     gradient_norm, steps_per_second since the last report."""
 
 
@@ -59,7 +60,8 @@ def train(
         # The first steps average over as many weights as there are.
         average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
         if (step + 1) % training.report_every == 0 or step + 1 == training.steps:
-            floor = objectives.floor(denoiser, batch, density, training.weighting)
+            some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
+            floor = objectives.floor(denoiser, some, density, training.weighting)
             now = time.perf_counter()
             yield TrainingReport(
                 step + 1,
