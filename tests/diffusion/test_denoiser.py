@@ -125,7 +125,10 @@ def test_what_is_written_over_without_gradients_is_the_same(activation, residual
     x, t = torch.randn(50, 2), torch.tensor(-1.0)
     with torch.no_grad():
         alone = denoiser(x, t)
-    assert torch.equal(alone, denoiser(x, t))
+    beside = denoiser(x, t)
+    assert torch.equal(alone, beside)
+    beside.sum().backward()
+    assert all(p.grad.isfinite().all() for p in denoiser.parameters())
 
 
 def test_tied_layers_share_their_weights():

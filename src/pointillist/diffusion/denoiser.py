@@ -181,7 +181,7 @@ class Denoiser(nn.Module):
         h = self._activate(torch.addmm(shift, place, weight_place.T))
         for layer in self.hidden:
             update = self._activate(layer(h))
-            h = update.add_(h) if self.network.residual else update
+            h = h + update if self.network.residual else update
         return self.output(h)
 
     def _activate(self, h: Tensor) -> Tensor:
