@@ -114,3 +114,9 @@ def test_single_values_too(name, value):
         validate(nested)
     except PointillistError as error:
         assert name in str(error) or (groups and groups[0] in str(error))
+
+
+def test_one_budget_of_samplers_is_a_list_of_one():
+    assert validate({"samplers": {"nfe": 20}}).samplers.nfe == (20,)
+    with pytest.raises(PointillistError, match="once only"):
+        validate({"samplers": {"nfe": [5, 5]}})

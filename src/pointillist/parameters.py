@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -347,6 +348,11 @@ class Evaluation(Group):
     )
 
 
+def _alone(value: Any) -> Any:
+    """Take a single number for a list of one, which is what a command line can hold."""
+    return (value,) if isinstance(value, int) else value
+
+
 def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(values)) < len(values):
         raise ValueError("every number must be given once only")
@@ -357,13 +363,15 @@ class Samplers(Group):
     """The table of samplers: quality against number of function evaluations."""
 
     nfe: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=100_000)], ...], AfterValidator(_each_once)
+        tuple[Annotated[int, Field(ge=1, le=100_000)], ...],
+        BeforeValidator(_alone),
+        AfterValidator(_each_once),
     ] = Field(
         (5, 10, 20, 50, 100),
         min_length=1,
         description="Numbers of function evaluations, each from 1 to 100,000 and given once. Several "
         "are set in conf/local/parameters.yml, since Kedro splits a command line at commas; one alone is "
-        "samplers.nfe=[20]. A sampler takes the most steps that fit; heun needs two evaluations for "
+        "samplers.nfe=20. A sampler takes the most steps that fit; heun needs two evaluations for "
         "each step but the last.",
     )
     n_samples: int = Field(

@@ -158,7 +158,7 @@ def print_summary(
             table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
         for name in ("kl_bound_nats", "kl_ode_nats"):
             # What the draws and what the steps leave open.
-            error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name[:-5]}_step_error", 0))
+            error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name}_step_error", 0))
             table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {error:.4f}")
         console.print()
         console.print(table)
