@@ -51,6 +51,60 @@ class Data(Group):
     )
 
 
+class Source(Group):
+    """How a formula, a drawing, a picture or a word becomes points; a table keeps its own."""
+
+    n_points: int | None = Field(
+        None,
+        ge=3,
+        le=1_000_000,
+        description="Points to place; null: 1,000 along lines, 2,000 for a formula, 4,000 in a picture "
+        "or in filled outlines.",
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="Seed of what is placed by chance; apart from `seed`, so that runs with other seeds "
+        "still learn the same shape.",
+    )
+    noise: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Formulas: deviation of the Gaussian noise on each point, in the formula's own "
+        "units; null: the formula's own.",
+    )
+    count: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Formulas: how many modes, arms, cells a side or generations there are; null: the "
+        "formula's own.",
+    )
+    turns: float | None = Field(
+        None, gt=0, le=20, description="Spirals: how often they wind; null: the formula's own."
+    )
+    filled: bool = Field(
+        False, description="Words and SVG drawings: points inside the outlines rather than along them."
+    )
+    font: str = Field(
+        "DejaVu Sans",
+        min_length=1,
+        description="Words: a font family that matplotlib finds; DejaVu Sans comes with it.",
+    )
+    invert: bool = Field(
+        False, description="Pictures: points where it is light, rather than where it is dark."
+    )
+    threshold: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Pictures: ink, from 0 (white or clear) to 1 (black), up to which the paper stays "
+        "bare.",
+    )
+
+
 class Schedule(Group):
     """The Gaussian path x_t = alpha_t x_0 + sigma_t eps."""
 
@@ -416,13 +470,25 @@ class Parameters(Group):
         max_length=64,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$",
         coerce_numbers_to_str=True,
-        description="Name of the shape, a file data/01_raw/NAME.csv or one of Data Morph's: letters, "
-        "digits, and _ . - or spaces after the first.",
+        description="Name of the shape, a file data/01_raw/NAME.* or one that `kedro shapes` lists: "
+        "letters, digits, and _ . - or spaces after the first.",
     )
     shape_file: str | None = Field(
         None,
+        min_length=1,
         coerce_numbers_to_str=True,
-        description="Path of a CSV file with columns x,y; its stem names the shape.",
+        description="Path of a table of points (CSV, TSV, Parquet, JSON, NPY), a drawing (SVG) or a "
+        "picture (PNG, JPEG, WebP); its stem names the shape unless `shape` does.",
+    )
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        coerce_numbers_to_str=True,
+        description="A word to write; it names the shape unless `shape` does.",
+    )
+    max_megabytes: float = Field(
+        256.0, gt=0, description="Size above which a shape's file is not read, in 10^6 bytes."
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed that every random draw derives from.")
     device: str = Field(
@@ -438,6 +504,7 @@ class Parameters(Group):
         "with 1, other work on the machine can't stall it. Results are bit-equal for equal numbers.",
     )
     tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
+    source: Source = Source()
     data: Data = Data()
     schedule: Schedule = Schedule()
     network: Network = Network()

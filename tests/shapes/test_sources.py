@@ -152,7 +152,7 @@ def test_names_cannot_leave_the_folder_of_own_shapes(tmp_path):
     ],
 )
 def test_runs_are_named_by_shape_then_file_then_default(shape, file, name):
-    assert shapes.shape_of(shape, file, "dino") == name
+    assert shapes.shape_of(shape, file, None, "dino") == name
 
 
 def test_digest_is_that_of_the_points():

@@ -21,10 +21,13 @@ class ShapeDataset(AbstractDataset[None, pd.DataFrame]):
         shape: str,
         filepath: str,
         shape_file: str | None = None,
+        text: str | None = None,
+        max_megabytes: float = 256.0,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Take the name, the folder of own shapes (`filepath`) and perhaps a file from anywhere."""
         self._shape, self._shape_file, self._folder = shape, shape_file, Path(filepath)
+        self._text, self._max_megabytes = text, max_megabytes
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:

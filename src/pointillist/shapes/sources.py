@@ -47,16 +47,17 @@ def canonical_name(name: str) -> str:
     return {known.lower(): known for known in _DATA_MORPH}.get(name.lower(), name)
 
 
-def shape_of(shape: Any, shape_file: Any, default: Any) -> str:
-    """Name the shape of a run: the name given, else the stem of the file given, else the default.
+def shape_of(shape: Any, shape_file: Any, text: Any, default: Any) -> str:
+    """Name the shape of a run: the name given, else the file's stem, else the word, else the default.
 
     The configuration resolves names with it before anything is validated, so it takes any value.
     """
     if shape not in (None, ""):
         return canonical_name(str(shape))
-    if shape_file not in (None, ""):
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(str(shape_file)).stem).lstrip(".-")
-        return stem[:64] or "shape"
+    for given in (Path(str(shape_file)).stem if shape_file not in (None, "") else "", text):
+        if given not in (None, ""):
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(given)).lstrip(".-")
+            return name[:64] or "shape"
     return str(default)
 
 
