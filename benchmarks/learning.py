@@ -90,14 +90,8 @@ def learn(task: Task, seed: int, train: Train = train) -> tuple[Denoiser, float]
 def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     """Sample as the recipe says; return the distances to the truth that `kedro run` reports."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
-    start = diffusion.samplers.start_distribution(
-        task.density, denoiser.path, sampling.start, sampling.sigma_max
-    )
     generator = diffusion.devices.generator(seed, "sample")
-    steps = len(diffusion.samplers.chain_levels(denoiser.path, sampling)) - 1
-    recorder = diffusion.samplers.Recorder(2, steps)
-    for state in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
-        recorder.add(state)
+    drawn = diffusion.samplers.draw(denoiser, task.density, sampling, generator)
     generator = diffusion.devices.generator(seed, "evaluate")
     model = task.model
 
@@ -105,7 +99,7 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
         return model.standardize(model.original(task.density.sample(n, generator)[0]))
 
     return diffusion.metrics.compare(
-        model.standardize(model.original(recorder.samples()[: evaluation.n_eval])),
+        model.standardize(model.original(drawn[: evaluation.n_eval])),
         model.standardize(model.points),
         draw,
         floor_draws=evaluation.floor_draws,

@@ -16,12 +16,22 @@ from kedro import KedroDeprecationWarning, runner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.project import LOGGING
+from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
 
 from pointillist.errors import PointillistError, nearest
 from pointillist.terminal import display
 
-_PIPELINES = ("__default__", "ingest", "train", "sample", "evaluate", "render", "samplers")
+_PIPELINES = (
+    "__default__",
+    "ingest",
+    "train",
+    "sample",
+    "evaluate",
+    "render",
+    "samplers",
+    "gallery",
+)
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 
 
@@ -89,6 +99,16 @@ def _log_as_the_project_does(project: Path | None) -> None:
 @click.group(name="pointillist")
 def cli() -> None:
     """Pointillist's commands."""
+
+
+@cli.command()
+@click.pass_obj
+def shapes(metadata: ProjectMetadata) -> None:
+    """List the names that `--params shape=NAME` knows, with source and number of points."""
+    from pointillist.terminal import print_shapes
+
+    with _in_words():
+        print_shapes(metadata.project_path / "data" / "01_raw")
 
 
 run = copy.copy(kedro_run)

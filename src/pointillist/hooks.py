@@ -82,15 +82,15 @@ class ProjectHooks:
             diffusion.two_sample.require_exact_w2(self._parameters.evaluation.n_eval)
         if self._parameters.device not in ("auto", "cpu"):
             diffusion.devices.resolve(self._parameters.device)
-        shape_file = self._parameters.shape_file
+        shape_file, text = self._parameters.shape_file, self._parameters.text
         # A trained model carries its points: it can be sampled when the file is long gone.
-        if not (self._project / "data" / "06_models" / name).is_dir() or shape_file:
-            shapes.locate(name, shape_file, self._project / "data" / "01_raw")
+        if not (self._project / "data" / "06_models" / name).is_dir() or shape_file or text:
+            shapes.find(name, self._project / "data" / "01_raw", shape_file, text)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {"train", "sample", "evaluate", "samplers"} & _stages(pipeline):
+        if {"train", "sample", "evaluate", "samplers", "gallery"} & _stages(pipeline):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -141,6 +141,7 @@ class ProjectHooks:
             ("animation", "Animation"),
             ("sampler_table", "Table"),
             ("sampler_figure", "Figure"),
+            ("gallery_figure", "Gallery"),
         ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)

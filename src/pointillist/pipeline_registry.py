@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
+from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
 from pointillist.pipelines.render.pipeline import create_pipeline as render
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
@@ -12,7 +13,7 @@ from pointillist.pipelines.train.pipeline import create_pipeline as train
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Map names to pipelines. Training ingests what it needs; the default is the five stages of
-    a picture; the table of samplers is a question of its own.
+    a picture; the table of samplers and the gallery are questions of their own.
     """
     return {
         "__default__": ingest() + train() + sample() + evaluate() + render(),
@@ -22,4 +23,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluate": evaluate(),
         "render": render(),
         "samplers": samplers(),
+        "gallery": gallery(),
     }

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointillist.progress import Progress, listening
@@ -138,6 +139,32 @@ def print_samplers(shape: str, table: DataFrame) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.print(printed)
+
+
+def print_shapes(folder: Path) -> None:
+    """Print every name that is known: one's own files in `folder`, then what is built in."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pointillist import shapes
+    from pointillist.errors import PointillistError
+    from pointillist.parameters import Source
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("shape")
+    table.add_column("points", justify="right")
+    table.add_column("source")
+    for origin in shapes.listing(folder):
+        try:
+            size, about = f"{shapes.read(origin).size(Source()):,}", origin.about
+        except PointillistError as error:
+            size, about = "-", str(error).splitlines()[0]
+        table.add_row(origin.name, size, about)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table, markup=False)
+    console.print(
+        f"\nYour own: {folder}/NAME.* or --params shape_file=PATH; a word: --params text=WORD"
+    )
 
 
 def print_summary(

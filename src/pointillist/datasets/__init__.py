@@ -7,12 +7,22 @@ import lazy_loader
 from pointillist.datasets.tensors import Tensors
 
 if TYPE_CHECKING:
-    from pointillist.datasets.files import GifDataset, TensorsDataset
-    from pointillist.datasets.shape import ShapeDataset
+    from pointillist.datasets.files import GifDataset, NewestTensorsDataset, TensorsDataset
+    from pointillist.datasets.shape import ShapeDataset, ShapesDataset
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submod_attrs={"files": ["GifDataset", "TensorsDataset"], "shape": ["ShapeDataset"]},
+    submod_attrs={
+        "files": ["GifDataset", "NewestTensorsDataset", "TensorsDataset"],
+        "shape": ["ShapeDataset", "ShapesDataset"],
+    },
 )
 
-__all__ = ["GifDataset", "ShapeDataset", "Tensors", "TensorsDataset"]
+__all__ = [
+    "GifDataset",
+    "NewestTensorsDataset",
+    "ShapeDataset",
+    "ShapesDataset",
+    "Tensors",
+    "TensorsDataset",
+]

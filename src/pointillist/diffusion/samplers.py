@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pointillist.diffusion.denoiser import Denoise
+from pointillist.diffusion.denoiser import Denoise, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, levels, noisiest
 from pointillist.parameters import Sampling
@@ -284,3 +284,15 @@ class Recorder:
             torch.tensor([state.level.alpha for state in states], dtype=torch.float64),
             torch.tensor([state.level.sigma for state in states], dtype=torch.float64),
         )
+
+
+def draw(
+    denoiser: Denoiser, density: GaussianMixture, sampling: Sampling, generator: torch.Generator
+) -> Tensor:
+    """Run the whole chain and return its clean points alone: (n_samples, 2), model coordinates."""
+    path = denoiser.path
+    start = start_distribution(density, path, sampling.start, sampling.sigma_max)
+    recorder = Recorder(2, len(chain_levels(path, sampling)) - 1)
+    for state in sample(denoiser, path, start, sampling, generator):
+        recorder.add(state)
+    return recorder.samples()

@@ -1,7 +1,27 @@
-"""From a name or a file to points and their normaliser."""
+"""From a name, a file, a picture or a word to points and their normaliser."""
 
 from pointillist.shapes.digests import digest
 from pointillist.shapes.normalizer import Normalizer
-from pointillist.shapes.sources import canonical_name, load, locate, names, shape_of
+from pointillist.shapes.sources import (
+    Origin,
+    canonical_name,
+    find,
+    listing,
+    load,
+    names,
+    read,
+    shape_of,
+)
 
-__all__ = ["Normalizer", "canonical_name", "digest", "load", "locate", "names", "shape_of"]
+__all__ = [
+    "Normalizer",
+    "Origin",
+    "canonical_name",
+    "digest",
+    "find",
+    "listing",
+    "load",
+    "names",
+    "read",
+    "shape_of",
+]

@@ -1,50 +1,68 @@
-"""Where shapes come from: a person's file, the folder data/01_raw, the installed Data Morph package.
+"""Where shapes come from: one's own file, a word, the installed Data Morph package, a formula.
 
-Data Morph (https://github.com/stefmolin/data-morph) ships twelve shapes as CSV files. They are read
-from the installed package, whose code is not run: importing it would import matplotlib.
+A name is looked up in this order: a file data/01_raw/NAME.*, a shape that Data Morph starts from, one
+that it morphs to, a formula.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
-from functools import cache
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pointillist.errors import PointillistError, nearest
+from pointillist.shapes import data_morph, formulas, pictures, tables, vector
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_DATA_MORPH = {
-    "bunny": "bunny.csv",
-    "cat": "cat.csv",
-    "dino": "dino.csv",
-    "dog": "dog.csv",
-    "gorilla": "gorilla.csv",
-    "music": "music.csv",
-    "panda": "panda.csv",
-    "pi": "pi.csv",
-    "Python": "python.csv",
-    "SDS": "superdatascience.csv",
-    "sheep": "sheep.csv",
-    "soccer": "soccer_ball.csv",
-}
-_FEWEST_POINTS, _MOST_POINTS = 2, 10_000_000
-# The square of a larger coordinate is no longer a finite double.
-_GREATEST = 1e100
+    from pointillist.parameters import Source
+    from pointillist.shapes.materials import Material
+
+Kind = Literal["file", "word", "starter", "target", "formula"]
+
+SUFFIXES = (*tables.SUFFIXES, *vector.SUFFIXES, *pictures.SUFFIXES)
+"""What can be read."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a shape's points come from."""
+
+    name: str
+    kind: Kind
+    path: Path | None = None
+    """The file of a file or starter."""
+    text: str | None = None
+    """The word to write."""
+
+    @property
+    def about(self) -> str:
+        """What it is, in a few words, for a list."""
+        match self.kind:
+            case "file":
+                return str(self.path)
+            case "starter":
+                return "Data Morph"
+            case "target":
+                return "Data Morph, target shape"
+            case "formula":
+                return formulas.about(self.name)
+            case "word":
+                return f"the word {self.text!r}"
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the Data Morph shapes."""
-    return tuple(_DATA_MORPH)
+    """Return the names of all shapes that need no file, in the order in which they are looked up."""
+    return tuple(
+        dict.fromkeys((*data_morph.STARTERS, *data_morph.TARGETS, *formulas.NAMES)),
+    )
 
 
 def canonical_name(name: str) -> str:
-    """Return the spelling of a Data Morph shape, whatever its case; other names as they are."""
-    return {known.lower(): known for known in _DATA_MORPH}.get(name.lower(), name)
+    """Return the spelling of a built-in shape, whatever its case; other names as they are."""
+    return {known.lower(): known for known in reversed(names())}.get(name.lower(), name)
 
 
 def shape_of(shape: Any, shape_file: Any, text: Any, default: Any) -> str:
@@ -61,120 +79,143 @@ def shape_of(shape: Any, shape_file: Any, text: Any, default: Any) -> str:
     return str(default)
 
 
-def locate(shape: str, shape_file: str | Path | None, folder: Path) -> Path:
-    """Find the file of a shape: `shape_file`, then `folder`/NAME.csv, then the Data Morph package.
+def find(
+    shape: str,
+    folder: Path,
+    shape_file: str | Path | None = None,
+    text: str | None = None,
+) -> Origin:
+    """Find the source of a shape: `shape_file`, `text`, or what has the name, `folder`'s files first.
 
     Raises
     ------
     PointillistError
-        If there is none; it names the known shapes and where to put one's own.
+        If there is none, or more than one file of that name; it says what there is.
     """
+    if shape_file is not None and text is not None:
+        raise PointillistError("Give shape_file or text, not both: a shape has one source.")
     if shape_file is not None:
-        path = Path(shape_file).expanduser()
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
-            raise PointillistError(
-                f"The shape_file {str(shape_file)!r} {what}. Give the path of a CSV file with "
-                "columns x,y."
-            )
-        return path
-    own = folder / f"{shape}.csv"
-    if own.resolve().parent == folder.resolve() and own.is_file():
-        return own
-    if file := _DATA_MORPH.get(canonical_name(shape)):
-        return _data_morph_folder() / file
-    known = sorted({*names(), *(p.stem for p in folder.glob("*.csv"))}, key=str.lower)
+        return Origin(shape, "file", _existing(Path(shape_file).expanduser()))
+    if text is not None:
+        return Origin(shape, "word", text=text)
+    files = [path for path in own_files(folder) if path.stem == shape]
+    if len(files) > 1:
+        listed = ", ".join(path.name for path in files)
+        raise PointillistError(
+            f"{folder} holds more than one file for the shape {shape!r}: {listed}. Rename all but "
+            "one, or name it: --params shape_file=PATH."
+        )
+    if files:
+        return Origin(shape, "file", files[0])
+    if (builtin := _builtin(canonical_name(shape))) is not None:
+        return builtin
+    known = [origin.name for origin in listing(folder)]
+    others = [p.name for p in _files(folder) if p.stem == shape]
     raise PointillistError(
-        f"Shape {shape!r} is unknown.{nearest(shape, known)} Known: {', '.join(known)}.\n"
-        f"Put your own at data/01_raw/{shape}.csv (columns x,y), or pass --params shape_file=PATH."
+        f"Shape {shape!r} is unknown.{nearest(shape, known)} All names: kedro shapes.\n"
+        + (
+            f"{folder / others[0]} is of a kind that isn't read ({', '.join(SUFFIXES)})."
+            if others
+            else f"Put your own at {folder / shape}.csv (or .png, .svg, …), or pass --params "
+            "shape_file=PATH."
+        )
     )
 
 
-@cache
-def _data_morph_folder() -> Path:
-    spec = find_spec("data_morph")
-    if spec is None or spec.origin is None:
-        raise PointillistError(
-            "The package data-morph-ai, which ships the shapes, is not installed."
-        )
-    return Path(spec.origin).parent / "data" / "starter_shapes"
+def listing(folder: Path) -> list[Origin]:
+    """Return what every known name stands for: one's own files in `folder`, then what is built in."""
+    files = {path.stem: Origin(path.stem, "file", path) for path in own_files(folder)}
+    builtin = (_builtin(name) for name in names() if name not in files)
+    return [*files.values(), *(origin for origin in builtin if origin is not None)]
 
 
-def load(shape: str, shape_file: str | Path | None, folder: Path) -> pd.DataFrame:
-    """Return the points of a shape in original coordinates: columns x and y, float64.
+def own_files(folder: Path) -> list[Path]:
+    """Return the files of shapes in `folder`, by name."""
+    return [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
+    """Read a source.
 
     Raises
     ------
     PointillistError
-        If there is no such shape, or its file is not a table of points; one line that names file,
-        row and cure.
+        If its file can't be read, is larger than `max_megabytes` (10^6 bytes) or holds no shape.
     """
-    import pandas as pd
+    from pointillist.shapes import materials
 
-    path = locate(shape, shape_file, folder)
+    match origin.kind:
+        case "word":
+            return materials.Word(origin.text or "")
+        case "target":
+            return materials.Target(origin.name)
+        case "formula":
+            return materials.Formula(origin.name)
+    assert origin.path is not None
+    path, suffix = origin.path, origin.path.suffix.lower()
+    _refuse_unreadable(path, max_megabytes)
+    if suffix in pictures.SUFFIXES:
+        return materials.Picture(str(path), pictures.read(path))
+    if suffix in vector.SUFFIXES:
+        return materials.Outlines(str(path), vector.read(path))
+    return materials.Table(str(path), tables.read(path))
+
+
+def load(
+    shape: str, shape_file: str | Path | None, folder: Path, options: Source | None = None
+) -> pd.DataFrame:
+    """Find, read and place a shape: columns x, y and perhaps weight, original coordinates, float64.
+
+    Raises
+    ------
+    PointillistError
+        As `find`, `read` and `Material.place` do.
+    """
+    from pointillist.parameters import Source
+
+    return read(find(shape, folder, shape_file)).place(options or Source())
+
+
+def _builtin(name: str) -> Origin | None:
+    if name in data_morph.STARTERS:
+        return Origin(name, "starter", data_morph.starter_path(name))
+    if name in data_morph.TARGETS:
+        return Origin(name, "target")
+    return Origin(name, "formula") if name in formulas.NAMES else None
+
+
+def _files(folder: Path) -> list[Path]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise PointillistError(
+            f"The shape_file {str(path)!r} {what}. Give the path of a table "
+            f"({', '.join(tables.SUFFIXES)}), a drawing (.svg) or a picture "
+            f"({', '.join(pictures.SUFFIXES)})."
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise PointillistError(
+            f"{path}: files of the kind {path.suffix or 'without a suffix'!r} aren't read; these are: "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return path
+
+
+def _refuse_unreadable(path: Path, max_megabytes: float) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            # Blank lines are kept for now, so that a row's number is that of its line.
-            table = pd.read_csv(
-                path, skipinitialspace=True, index_col=False, skip_blank_lines=False
-            )
-    except pd.errors.EmptyDataError:
-        raise PointillistError(
-            f"{path} is empty. It needs a header x,y and a row a point."
-        ) from None
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise PointillistError(
-            f"{path} is not a CSV table: {reason}. It needs a header x,y and a row a point."
-        ) from None
-    except pd.errors.ParserWarning:
-        raise PointillistError(
-            f"{path} has rows with more cells than its first line, which must name every column "
-            "(x,y), separated by commas."
-        ) from None
+        megabytes = path.stat().st_size / 1e6
+        with path.open("rb"):
+            pass
     except OSError as error:
         raise PointillistError(f"{path} can't be read: {error.strerror}.") from None
-    return _points(table.dropna(how="all"), path)
-
-
-def _points(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Check the table of a file and keep its points."""
-    import numpy as np
-    import pandas as pd
-
-    by_name = {str(column).strip().lower(): column for column in table.columns}
-    if missing := [axis for axis in "xy" if axis not in by_name]:
-        found = ", ".join(str(column) for column in table.columns)
-        hint = " Separate the columns with commas." if ";" in found or "\t" in found else ""
+    if megabytes > max_megabytes:
         raise PointillistError(
-            f"{path} has no column {' and '.join(missing)} (found: {found}). Its first line must "
-            f"be x,y.{hint}"
+            f"{path} has {megabytes:.1f} MB; at most {max_megabytes:g} are read. Thin it out, or "
+            f"allow more: --params max_megabytes={megabytes + 1:.0f}"
         )
-    points = pd.DataFrame(index=table.index)
-    for axis in "xy":
-        column = table[by_name[axis]]
-        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-        bad = np.flatnonzero(~(numbers.abs() <= _GREATEST))
-        if len(bad):
-            value = column.iloc[bad[0]]
-            shown = "nothing" if value != value else repr(str(value))
-            # The header is line 1.
-            raise PointillistError(
-                f"{path}, line {table.index[bad[0]] + 2}, column {axis}: {shown} where a finite "
-                f"number (at most {_GREATEST:g}) must be. "
-                f"Mend or delete the row{f' ({len(bad)} rows are like it)' if len(bad) > 1 else ''}."
-            )
-        points[axis] = numbers
-    if len(points) > _MOST_POINTS:
-        raise PointillistError(
-            f"{path} has {len(points)} points; at most {_MOST_POINTS} are taken."
-        )
-    if len(points.drop_duplicates()) < _FEWEST_POINTS:
-        raise PointillistError(
-            f"{path} has {len(points.drop_duplicates())} distinct points; a shape needs at least "
-            f"{_FEWEST_POINTS}."
-        )
-    if not points.std(ddof=0).max() > 0:
-        raise PointillistError(f"{path}: its points are too close together to tell them apart.")
-    return points.reset_index(drop=True)
+    if megabytes == 0:
+        raise PointillistError(f"{path} is empty.")

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 _STORY = ("ingest", "train", "sample", "evaluate", "render")
 _STAGES = (*_STORY, "samplers")
 _GROUPS_OF_STAGE = {
-    "ingest": (),  # its data parameters are the training's, or those of the model that is loaded
+    "ingest": ("source",),
     "train": ("data", "schedule", "network", "training"),
     "sample": ("sampling",),
     "evaluate": ("evaluation",),
@@ -68,6 +69,7 @@ class TrackingHooks:
         self._project = Path()
         self._config: Any = None
         self._run: _OpenRun | None = None
+        self._open: Callable[[], _OpenRun] | None = None
         atexit.register(self._close, "KILLED")
 
     @hook_impl
@@ -80,9 +82,13 @@ class TrackingHooks:
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Open a run, unless there is nothing to record."""
+        """Open a run, unless there is nothing to record.
+
+        Where a shape is read first, that waits until it turned out to be one: a mistyped file leaves
+        nothing behind.
+        """
         global _last_run
-        _last_run = None
+        _last_run = self._open = None
         # A run that was interrupted in this process never came to its end.
         self._close("KILLED")
         stages = _stages(pipeline)
@@ -91,14 +97,30 @@ class TrackingHooks:
             return
         settings = stores.read_settings(self._config.get("mlflow", {}))
         store = stores.resolve(settings, self._project)
-        client, experiment_id = stores.connect(store, settings.experiment)
         name = _run_name(parameters.shape, stages)
         tags = _tags(run_params, parameters, stages, self._project)
-        with stores.in_words(store):
-            run = client.create_run(experiment_id, run_name=name, tags=tags)
-        summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
-        self._run = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
-        self._run.log_parameters(parameters)
+        started = time.time_ns() // 1_000_000
+
+        def open_run() -> _OpenRun:
+            client, experiment_id = stores.connect(store, settings.experiment)
+            with stores.in_words(store):
+                run = client.create_run(experiment_id, started, tags, name)
+            summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
+            opened = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
+            opened.log_parameters(parameters)
+            return opened
+
+        if "ingest" in stages:
+            self._open = open_run
+        else:
+            self._run = open_run()
+
+    @hook_impl(tryfirst=True)
+    def before_dataset_saved(self) -> None:
+        """Open the run that waited for its shape, before the first output is written."""
+        if self._open is not None:
+            open_run, self._open = self._open, None
+            self._run = open_run()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
@@ -181,13 +203,13 @@ class _OpenRun:
     def log_parameters(self, parameters: Parameters) -> None:
         """Record the parameters of the stages that run, defaults included."""
         groups = {group for stage in self._stages for group in _GROUPS_OF_STAGE[stage]}
-        root = {"shape", "shape_file", "seed", "device", "threads"}
+        root = {"shape", "shape_file", "text", "seed", "device", "threads"}
         self.recorder.log_parameters(flatten(parameters.model_dump(include=groups | root)))
 
     def log_shape(self, digest: str) -> None:
         """Record the shape, once."""
         if not self._shape_logged:
-            source = self._parameters.shape_file or self._parameters.shape
+            source = self._parameters.shape_file or self._parameters.text or self._parameters.shape
             self.recorder.log_shape(self._parameters.shape, digest, source)
         self._shape_logged = True
 

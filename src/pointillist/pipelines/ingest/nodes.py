@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pointillist import shapes
-from pointillist.parameters import Data
+from pointillist.parameters import Data, Source
+from pointillist.shapes.points import flatness
+
+if TYPE_CHECKING:
+    from pointillist.shapes.materials import Material
+
+logger = logging.getLogger(__name__)
 
 
-def collect_points(raw_shape: pd.DataFrame) -> pd.DataFrame:
-    """Keep the shape's points as they are, in their original coordinates: columns x and y."""
-    return raw_shape[["x", "y"]].astype("float64").reset_index(drop=True)
+def collect_points(raw_shape: Material, source: Source) -> pd.DataFrame:
+    """Place the shape's points, or keep those that it has: columns x, y and perhaps weight."""
+    points = raw_shape.place(source)
+    if oddity := flatness(points):
+        logger.warning(oddity)
+    return points
 
 
 def fit_normalizer(shape_points: pd.DataFrame, data: Data) -> dict[str, Any]:

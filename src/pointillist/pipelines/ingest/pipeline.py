@@ -9,7 +9,12 @@ def create_pipeline() -> Pipeline:
     """raw_shape -> shape_points + normalizer."""
     return Pipeline(
         [
-            Node(nodes.collect_points, "raw_shape", "shape_points", name="collect_points"),
+            Node(
+                nodes.collect_points,
+                ["raw_shape", "params:source"],
+                "shape_points",
+                name="collect_points",
+            ),
             Node(
                 nodes.fit_normalizer,
                 ["shape_points", "params:data"],

@@ -1,0 +1,67 @@
+"""Gallery: place every known shape, draw from every model, put them on one sheet."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pointillist import artifacts, diffusion, rendering
+from pointillist.errors import PointillistError
+from pointillist.parameters import Sampling, Source
+from pointillist.progress import track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pointillist.datasets import Tensors
+    from pointillist.shapes.materials import Material
+
+logger = logging.getLogger(__name__)
+
+_MOST_POINTS = 2000
+
+Clouds = dict[str, np.ndarray]
+
+
+def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
+    """Place the points of every shape as they are by default; files that hold no shape are named."""
+    clouds: Clouds = {}
+    for name, read in track(raw_shapes.items(), "Placing", len(raw_shapes), unit="shape"):
+        try:
+            clouds[name] = _thinned(read().place(Source())[["x", "y"]].to_numpy())
+        except PointillistError as error:
+            logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
+    return clouds
+
+
+def sample_all(
+    denoisers: Mapping[str, Callable[[], Tensors]], sampling: Sampling, seed: int, device: str
+) -> Clouds:
+    """Draw points from the newest model of every shape that was trained."""
+    where = diffusion.devices.resolve(device)
+    few = sampling.model_copy(update={"n_samples": _MOST_POINTS})
+    clouds: Clouds = {}
+    for name, read in track(denoisers.items(), "Sampling", len(denoisers), unit="model"):
+        try:
+            model = artifacts.checkpoint.unpack(read()).to(where)
+        except PointillistError as error:
+            logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
+            continue
+        generator = diffusion.devices.generator(seed, "sample", where)
+        drawn = diffusion.samplers.draw(model.denoiser, model.density, few, generator)
+        clouds[name] = model.original(drawn)
+    return clouds
+
+
+def draw_gallery(gallery_points: Clouds, gallery_samples: Clouds) -> rendering.gallery.Figure:
+    """Put every shape on one sheet, beside it what its model paints."""
+    return rendering.gallery.contact_sheet(gallery_points, gallery_samples)
+
+
+def _thinned(points: np.ndarray) -> np.ndarray:
+    """Return at most so many of the points (n, 2) as can be told apart on a sheet."""
+    if len(points) <= _MOST_POINTS:
+        return points
+    return points[np.random.default_rng(0).choice(len(points), _MOST_POINTS, replace=False)]
