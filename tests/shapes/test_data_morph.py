@@ -87,7 +87,7 @@ def test_targets_are_upright_and_symmetric(name):
 
 @pytest.mark.parametrize(("name", "parts"), [("club", 5), ("spade", 3), ("figure_eight", 1)])
 def test_parts_that_are_apart_stay_apart(name, parts):
-    assert (steps(data_morph.place_target(name)) > 3).sum() == parts - 1
+    assert (steps(data_morph.place_target(name)) > 1).sum() == parts - 1
 
 
 @pytest.mark.parametrize(("name", "n"), [("dots", 9), ("scatter", 101)])
@@ -126,9 +126,11 @@ def test_matplotlib_is_left_alone():
         data_morph.starter_path("cat")
         assert "data_morph" not in sys.modules and "matplotlib" not in sys.modules
         import matplotlib
-        before = dict(matplotlib.rcParams), matplotlib.get_backend(auto_select=False)
+        # To look at the backend is to choose one.
+        settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != "backend"}
+        before = settings()
         data_morph.place_target("heart")
-        assert before == (dict(matplotlib.rcParams), matplotlib.get_backend(auto_select=False))
+        assert before == settings()
         assert not [name for name in sys.modules if name.startswith("matplotlib.backends.backend_")]
         assert not sys.modules["matplotlib.pyplot"].get_fignums()
     """

@@ -172,7 +172,7 @@ def pinwheel(n: int, seed: int, noise: float = 0.1, count: int = 5) -> np.ndarra
     import numpy as np
 
     arm, u = _blocks(n, count)
-    radius, across = ((1, 0) + (0.3, noise) * _gaussian(u, seed)).T
+    radius, across = _gaussian(u, seed).T * [[0.3], [noise]] + [[1], [0]]
     turn = 2 * np.pi * arm / count + np.exp(radius) / 4
     points = (radius + 1j * across) * np.exp(-1j * turn)
     return np.stack((points.real, points.imag), -1)
@@ -204,19 +204,20 @@ def lissajous(n: int, seed: int, noise: float = 0.0, count: int = 3) -> np.ndarr
 def sierpinski(n: int, seed: int, noise: float = 0.0, count: int = 3) -> np.ndarray:
     """Sierpinski's triangle, or with more corners its sibling, even in its fractal measure.
 
-    A point is the sum of the corners that the digits of its number, to the base `count`, name, each
-    shrunk by as much as makes copies of the polygon touch.
+    A point is the sum of the corners that its number's digits to the base `count` name, each shrunk
+    once more by the ratio at which copies of the polygon in its corners touch.
     """
     import numpy as np
 
     quarter = np.arange(count // 4 + 1)
     ratio = 1 / (2 * np.cos(2 * np.pi * quarter / count).sum())
     corners = (1 - ratio) * _direction(np.pi / 2 + 2 * np.pi * np.arange(count) / count)
-    _, u = _blocks(n, 1)
     points = np.zeros((n, 2))
+    # The digits of (i + 1/2) / n, in whole numbers, so that none is lost to rounding.
+    rest = 2 * np.arange(n) + 1
     for level in range(24):
-        digit, u = np.divmod(count * u, 1)
-        points += ratio**level * corners[digit.astype(np.int64) % count]
+        digit, rest = np.divmod(count * rest, 2 * n)
+        points += ratio**level * corners[digit]
     return _blurred(points, noise, seed)
 
 
