@@ -79,8 +79,8 @@ class Source(Group):
         None,
         ge=1,
         le=64,
-        description="Formulas: how many modes, arms, cells a side or generations there are; null: the "
-        "formula's own.",
+        description="Formulas: how many modes, arms, circles, corners, lobes, cells a side or "
+        "generations there are; null: the formula's own.",
     )
     turns: float | None = Field(
         None, gt=0, le=20, description="Spirals: how often they wind; null: the formula's own."
