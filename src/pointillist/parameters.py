@@ -86,7 +86,8 @@ class Source(Group):
         None, gt=0, le=20, description="Spirals: how often they wind; null: the formula's own."
     )
     filled: bool = Field(
-        False, description="Words and SVG drawings: points inside the outlines rather than along them."
+        False,
+        description="Words and SVG drawings: points inside the outlines rather than along them.",
     )
     font: str = Field(
         "DejaVu Sans",
