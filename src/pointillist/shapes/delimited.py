@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
-_TWO_NUMBERS = re.compile(rf"{_NUMBER.pattern}[;\s]\s*{_NUMBER.pattern}", re.ASCII)
+_TWO_NUMBERS = re.compile(rf"{_NUMBER.pattern}(\s+|\s*[;,]\s*)({_NUMBER.pattern})", re.ASCII)
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # The marks of UTF-32 begin with those of UTF-16.
@@ -53,8 +53,7 @@ def decoded(content: bytes, source: str) -> str:
     """
     mark, encoding = next((m for m in _MARKS if content.startswith(m[0])), (b"", "utf-8"))
     content = content[len(mark) :]
-    if not content.strip():
-        raise PointillistError(f"{source} is empty. It needs a row a point, under a header x,y.")
+    empty = PointillistError(f"{source} is empty. It needs a row a point, under a header x,y.")
     binary = PointillistError(
         f"{source} is binary, not text. Save it as text in UTF-8, a row a point, under a header x,y."
     )
@@ -74,6 +73,8 @@ def decoded(content: bytes, source: str) -> str:
         ) from None
     if "\0" in text:
         raise binary
+    if text.isspace() or not text:
+        raise empty
     return text
 
 
@@ -100,13 +101,16 @@ def read(path: Path, content: bytes) -> pd.DataFrame:
     content = text.encode()
     del text
     layout = _layout(content, source)
-    table = _fast(content, layout)
+    table = _fast(content, layout) if layout.clean else None
     return _walk(content, layout, source) if table is None else table
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a file is laid out: `lines` before its first row, `width` cells, where the columns are."""
+    """How a file is laid out: `lines` before its first row, `width` cells a row, where the columns are.
+
+    `clean` tells whether the first rows have numbers wherever they should.
+    """
 
     separator: str
     decimal: str
@@ -114,14 +118,24 @@ class _Layout:
     width: int
     names: list[str]
     columns: dict[str, int]
+    clean: bool
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    """Yield the lines of UTF-8 text, whatever ends them."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=None)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Return the cells of one line."""
+    return next(csv.reader([text.strip()], delimiter=separator, skipinitialspace=True), [])
 
 
 def _rows(content: bytes, separator: str, source: str, skip: int = 0) -> Iterator[Row]:
     """Yield line number and cells of every row after `skip` lines but those with nothing in them."""
-    lines: Iterator[str] = io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=None)
-    lines = islice(lines, skip, None)
+    lines: Iterator[str] = islice(_lines(content), skip, None)
     if separator == " ":
-        lines = (line.replace("\t", " ").strip() for line in lines)
+        lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
 
     def closed() -> Iterator[str]:
         yield from lines
@@ -136,7 +150,7 @@ def _rows(content: bytes, separator: str, source: str, skip: int = 0) -> Iterato
                     f"{source}, line {skip + line}: a quoted cell does not end. "
                     "Close the quote, or delete it."
                 )
-            if cells != [_END] and any(cell.strip() for cell in cells):
+            if cells != [_END] and any(map(str.strip, cells)):
                 yield skip + line, cells
             line = reader.line_num + 1
     except csv.Error as error:
@@ -155,34 +169,36 @@ def _number(cell: str, decimal: str = ".") -> float | None:
 
 def _layout(content: bytes, source: str) -> _Layout:
     """Find separator, header and columns from the first rows."""
+    comments: list[tuple[int, str]] = []
+    for line, text in enumerate(_lines(content)):
+        if text.strip() and not text.lstrip().startswith("#"):
+            skip = line
+            break
+        if text.strip():
+            comments.append((line + 1, text))
+    else:
+        raise PointillistError(f"{source} has comments alone. It needs a row a point.")
     doubt: PointillistError | None = None
+    guess: tuple[str, str, list[Row]] | None = None
     for separator in "\t;, ":
         try:
-            rows = list(islice(_rows(content, separator, source), _SAMPLE))
+            rows = list(islice(_rows(content, separator, source, skip), _SAMPLE))
         except PointillistError as error:
             doubt = doubt or error
             continue
-        comments = [row for row in rows if _is_comment(row)]
-        comments = comments[: next((i for i, r in enumerate(rows) if not _is_comment(r)), None)]
-        rows = rows[len(comments) :]
-        if not rows:
-            # Nothing but comments among the first rows: look beyond them.
-            rows = [r for r in _rows(content, separator, source) if not _is_comment(r)][:_SAMPLE]
-        if not rows:
-            raise PointillistError(f"{source} has comments alone. It needs a row a point.")
-        if max(len(cells) for _, cells in rows) < 2:
+        if not rows or len(rows[0][1]) < 2:
             continue
-        decimal = "." if separator == "," else _decimal(rows)
+        decimal = _decimal(rows) if separator in "\t;" else "."
         numeric = _numeric(rows[1:] or rows, len(rows[0][1]), decimal)
-        if named(rows[0][1]) or sum(numeric) > 1 or separator in ", ":
+        guess = guess or (separator, decimal, rows)
+        if named(rows[0][1]) or sum(numeric) > 1:
             return _laid_out(comments, rows, separator, decimal, source)
+    if guess and not doubt:
+        separator, decimal, rows = guess
+        return _laid_out(comments, rows, separator, decimal, source)
     raise doubt or PointillistError(
         f"{source} has one column alone; it needs two. Separate them with commas, under a header x,y."
     )
-
-
-def _is_comment(row: Row) -> bool:
-    return row[1][0].lstrip().startswith("#")
 
 
 def _decimal(rows: Sequence[Row]) -> str:
@@ -202,10 +218,14 @@ def _numeric(rows: Sequence[Row], width: int, decimal: str) -> list[bool]:
 
 
 def _laid_out(
-    comments: Sequence[Row], rows: Sequence[Row], separator: str, decimal: str, source: str
+    comments: Sequence[tuple[int, str]],
+    rows: Sequence[Row],
+    separator: str,
+    decimal: str,
+    source: str,
 ) -> _Layout:
     """Find header and columns in the first rows, cells already apart."""
-    line, first = rows[0]
+    first = rows[0][1]
     width = len(first)
     numeric = _numeric(rows[1:] or rows, width, decimal)
     header = named(first) or not any(
@@ -213,66 +233,76 @@ def _laid_out(
         for cell, is_number in zip(first, numeric, strict=True)
         if is_number
     )
-    names = first if header else _commented_names(comments, width, separator)
     if header and len(rows) == 1:
         raise PointillistError(
             f"{source} has a header alone, or no numbers. It needs a row a point under its header."
         )
+    names = first if header else _commented_names(comments, width, separator)
     if not names and sum(numeric) > 2:
         raise PointillistError(
             f"{source} has {sum(numeric)} columns of numbers and no header, so that which are x and y "
             "is a guess.\nGive it a first line that names them x, y and, for weights, weight."
         )
-    columns = choose(names or [""] * width, numeric, source)
+    columns = choose(names or [f"column {i + 1}" for i in range(width)], numeric, source)
     body = rows[1:] if header else rows
-    _refuse_doubts(comments, body, columns, separator, decimal, source)
-    # The first row may begin after blank lines; a header may span lines.
-    lines = rows[1][0] - 1 if header else line - 1
-    shown = [name.strip() for name in names] or [str(i + 1) for i in range(width)]
-    return _Layout(separator, decimal, lines, width, shown, columns)
+    if not named(names):
+        _refuse_rows_like_comments(comments, columns, separator, decimal, source)
+        _refuse_two_numbers_in_a_cell(body, decimal, source)
+    cells = [row[i].strip() if i < len(row) else "" for _, row in body for i in columns.values()]
+    commas = [cell for cell in cells if "," in cell]
+    if decimal == "," and commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
+        raise PointillistError(
+            f"{source}: is {commas[0][:40]!r} a decimal or in thousands? "
+            "Write decimals with a point, and thousands without a sign."
+        )
+    return _Layout(
+        separator,
+        decimal,
+        # A header may span lines, and blank lines may follow it.
+        lines=body[0][0] - 1,
+        width=width,
+        names=[name.strip() for name in names] or [str(i + 1) for i in range(width)],
+        columns=columns,
+        clean=all(_number(cell, decimal) is not None for cell in cells),
+    )
 
 
-def _commented_names(comments: Sequence[Row], width: int, separator: str) -> list[str]:
+def _commented_names(
+    comments: Sequence[tuple[int, str]], width: int, separator: str
+) -> Sequence[str]:
     """Return the names in the last comment if they are those of the columns, x and y among them."""
     if not comments:
         return []
-    first, *others = comments[-1][1]
-    first = first.lstrip(" #")
-    names = [first, *others] if first or separator != " " else others
+    names = _split(comments[-1][1].lstrip(" #"), separator)
     return names if len(names) == width and named(names) else []
 
 
-def _refuse_doubts(
-    comments: Sequence[Row],
-    rows: Sequence[Row],
+def _refuse_rows_like_comments(
+    comments: Sequence[tuple[int, str]],
     columns: dict[str, int],
     separator: str,
     decimal: str,
     source: str,
 ) -> None:
-    """Refuse what could be read in two ways."""
-    for line, cells in comments:
+    """Refuse comments that could be rows, such as a colour #ff0000 beside two numbers."""
+    for line, text in comments:
+        cells = _split(text, separator)
         if all(i < len(cells) and _number(cells[i], decimal) is not None for i in columns.values()):
             raise PointillistError(
                 f"{source}, line {line}: it begins with # as a comment does, and reads like a row. "
                 "Delete the line, or put a header x,y above it."
             )
-    if separator == ",":
-        for line, cells in rows:
-            for cell in cells:
-                if _TWO_NUMBERS.fullmatch(cell.strip()):
-                    raise PointillistError(
-                        f"{source}, line {line}: {cell.strip()[:40]!r} between commas could be two "
-                        "numbers. Separate all cells alike, and write decimals with a point."
-                    )
-    if decimal == ",":
-        chosen = [row[i].strip() for _, row in rows for i in columns.values() if i < len(row)]
-        commas = [cell for cell in chosen if "," in cell]
-        if commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
-            raise PointillistError(
-                f"{source}: is {commas[0]!r} a decimal or in thousands? "
-                "Write decimals with a point, and thousands without a sign."
-            )
+
+
+def _refuse_two_numbers_in_a_cell(rows: Sequence[Row], decimal: str, source: str) -> None:
+    """Refuse cells that another separator would part into two numbers."""
+    for line, cells in rows:
+        for cell in (cell.strip() for cell in cells):
+            if _TWO_NUMBERS.fullmatch(cell) and _number(cell, decimal) is None:
+                raise PointillistError(
+                    f"{source}, line {line}: {cell[:40]!r} in one cell could be two numbers. "
+                    "Separate all cells alike and write decimals with a point, or name the columns x,y."
+                )
 
 
 def _fast(content: bytes, layout: _Layout) -> pd.DataFrame | None:
@@ -286,8 +316,8 @@ def _fast(content: bytes, layout: _Layout) -> pd.DataFrame | None:
     stream.seek(next(islice(ends, layout.lines - 1, None), 0) if layout.lines else 0)
     roles = {i: role for role, i in layout.columns.items()}
     # A column too many shows rows with more cells than they should have.
-    names = [roles.get(i, i) for i in range(layout.width + 1)]
-    numbers = [*roles.values(), layout.width]
+    names = [*(roles.get(i, i) for i in range(layout.width)), "beyond"]
+    numbers = [*roles.values(), "beyond"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -300,17 +330,18 @@ def _fast(content: bytes, layout: _Layout) -> pd.DataFrame | None:
                 index_col=False,
                 dtype={name: "float64" if name in numbers else "str" for name in names},
                 keep_default_na=False,
-                na_values={layout.width: [""]},
+                na_values=[""],
+                low_memory=False,
                 skipinitialspace=True,
                 encoding="utf-8",
             )
     except (ValueError, pd.errors.ParserWarning):
         return None
-    too_wide = table[layout.width].notna().any()
-    table = table[list(layout.columns)]
-    fine = (table[["x", "y"]].abs() <= GREATEST).all(axis=None)
+    too_wide = table["beyond"].notna().any()
+    table = table.dropna(how="all")[list(layout.columns)]
+    fine = bool((table[["x", "y"]].abs() <= GREATEST).all(axis=None))
     if "weight" in table:
-        fine = fine and bool(table["weight"].between(0, GREATEST, inclusive="right").all())
+        fine &= bool(table["weight"].between(0, GREATEST, inclusive="right").all())
     return table if fine and not too_wide else None
 
 
@@ -336,7 +367,7 @@ def _walk(content: bytes, layout: _Layout, source: str) -> pd.DataFrame:
 
 def _fault(line: int, cells: Sequence[str], layout: _Layout, source: str) -> tuple[str, str] | None:
     """Return what kind of fault a row has, and the sentence that names it."""
-    if any(cell.strip() for cell in cells[layout.width :]):
+    if len(cells) > layout.width and any(map(str.strip, cells[layout.width :])):
         return (
             "cells",
             f"{source}, line {line} has {len(cells)} cells where the first line has {layout.width}.",
@@ -350,9 +381,6 @@ def _fault(line: int, cells: Sequence[str], layout: _Layout, source: str) -> tup
         good = number is not None and abs(number) <= GREATEST and (role != "weight" or number > 0)
         if not good:
             shown = "nothing" if not cell else repr(cell if len(cell) < 40 else cell[:39] + "…")
-            return (
-                kind,
-                f"{source}, line {line}, column {layout.names[i] or i + 1}: {shown} where "
-                f"{wanted(role)}.",
-            )
+            where = f"{source}, line {line}, column {layout.names[i] or i + 1}"
+            return kind, f"{where}: {shown} where {wanted(role)}."
     return None

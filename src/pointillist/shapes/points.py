@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 FEWEST, MOST = 3, 10_000_000
 # The square of a larger coordinate is no longer a finite double.
 GREATEST = 1e100
+# A smaller share of the weight is 0 in single precision, or soon will be.
+_LEAST_SHARE = 1e-30
 # Standardised points within this of a line are on it; coordinates may be off by some units in the
 # last place besides.
 _STRAIGHT, _ROUNDINGS = 1e-9, 8
@@ -37,8 +39,9 @@ def checked(table: pd.DataFrame, source: str) -> pd.DataFrame:
     ------
     PointillistError
         If there are more than `MOST` points or fewer than `FEWEST` distinct ones, a coordinate is
-        not finite or above `GREATEST` in size, a weight isn't a finite number above 0, or the points
-        are too close together to tell apart. Rows are counted from 1.
+        not finite or above `GREATEST` in size, a weight isn't a finite number above 0 or is nothing
+        beside the others, or the points are too close together to tell apart. Rows are counted
+        from 1.
     """
     import numpy as np
     import pandas as pd
@@ -61,6 +64,8 @@ def checked(table: pd.DataFrame, source: str) -> pd.DataFrame:
     if "weight" in points:
         weight = points["weight"]
         _refuse(weight, (weight > 0) & (weight <= GREATEST), source, wanted("weight"))
+        share = "there must be at least 1e-30 of all weight"
+        _refuse(weight, weight >= _LEAST_SHARE * weight.sum(), source, share)
     places = points[["x", "y"]].to_numpy()
     distinct = _distinct(places)
     if distinct < FEWEST:

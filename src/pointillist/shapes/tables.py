@@ -94,7 +94,6 @@ def _npy(path: Path) -> pd.DataFrame:
     refused rather than given the memory.
     """
     import numpy as np
-    import pandas as pd
 
     try:
         values = np.lib.format.open_memmap(path, mode="r")
@@ -136,7 +135,7 @@ def _frame(columns: dict[str, np.ndarray], path: Path) -> pd.DataFrame:
         return pd.DataFrame({name: np.array(v, np.float64) for name, v in columns.items()})
 
 
-class _RepeatedKey(ValueError):
+class _RepeatedKeyError(ValueError):
     """A JSON object that has a name twice."""
 
 
@@ -152,14 +151,17 @@ def _json(path: Path) -> pd.DataFrame:
             f"{path}, line {error.lineno}, column {error.colno} is not JSON: {error.msg}. "
             f"{_JSON_FORMS}"
         ) from None
-    except _RepeatedKey as error:
+    except _RepeatedKeyError as error:
         raise PointillistError(
             f"{path} has the name {error} twice in one object. Rename all but one."
         ) from None
-    names, columns = _json_columns(content, path)
-    numeric = [bool(column) and type(column[0]) is float for column in columns]
-    chosen = choose(names, numeric, str(path)) if names else {"x": 0, "y": 1}
-    return _json_table({role: columns[i] for role, i in chosen.items()}, path)
+    if isinstance(content, dict) and content:
+        return _from_columns(content, path)
+    if isinstance(content, list) and content:
+        return (
+            _from_objects(content, path) if type(content[0]) is dict else _from_pairs(content, path)
+        )
+    raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
 
 
 _JSON_FORMS = 'Write [[x, y], …], [{"x": …, "y": …}, …] or {"x": […], "y": […]}.'
@@ -169,43 +171,60 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _RepeatedKey(repr(next(n for n in names if names.count(n) > 1)[:40]))
+        raise _RepeatedKeyError(repr(next(n for n in names if names.count(n) > 1)[:40]))
     return members
 
 
-def _json_columns(content: Any, path: Path) -> tuple[list[str], list[Sequence[Any]]]:
-    """Return names, if there are any, and columns of what a JSON file holds."""
-    if isinstance(content, dict):
-        columns = [
-            list(column.values()) if isinstance(column, dict) else column
-            for column in content.values()
-        ]
-        labels = [list(column) for column in content.values() if isinstance(column, dict)]
-        same = all(label == labels[0] for label in labels)
-        if columns and same and all(isinstance(column, list) for column in columns):
-            lengths = {name: len(column) for name, column in zip(content, columns, strict=True)}
-            if len(set(lengths.values())) > 1:
-                found = ", ".join(f"{name[:40]}: {n}" for name, n in list(lengths.items())[:6])
-                raise PointillistError(
-                    f"{path} has columns of different lengths ({found}). Mend them."
-                )
-            return list(content), columns
-    elif isinstance(content, list) and content:
-        kind = type(content[0])
-        for row, item in enumerate(content, 1):
-            if type(item) is not kind or (kind is list and len(item) != 2):
-                raise PointillistError(
-                    f"{path}, row {row}: {_shown(item)} is not like a pair [x, y]"
-                    f"{' nor the first row' if row > 1 else ''}. {_JSON_FORMS}"
-                )
-        if kind is list:
-            return [], list(zip(*content, strict=True))
-        if kind is dict:
-            names = list(dict.fromkeys(name for item in content for name in item))
-            if len(names) > 1000:
-                raise PointillistError(f"{path} has more than 1,000 columns. {_JSON_FORMS}")
-            return names, [[item.get(name) for item in content] for name in names]
-    raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
+def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
+    for row, item in enumerate(content, 1):
+        if type(item) is not list or len(item) != 2:
+            raise PointillistError(
+                f"{path}, row {row}: {_shown(item)} where a pair [x, y] must be. {_JSON_FORMS}"
+            )
+    x, y = zip(*content, strict=True)
+    return _json_table({"x": x, "y": y}, path)
+
+
+def _from_objects(content: Sequence[Any], path: Path) -> pd.DataFrame:
+    first: dict[str, Any] = {}
+    for row, item in enumerate(content, 1):
+        if type(item) is not dict:
+            raise PointillistError(
+                f"{path}, row {row}: {_shown(item)} where an object must be, as in the first row. "
+                f"{_JSON_FORMS}"
+            )
+        for name in item:
+            first.setdefault(name, item[name])
+    names = list(first)
+    chosen = choose(names, [type(value) is float for value in first.values()], str(path))
+    return _json_table(
+        {role: [item.get(names[i]) for item in content] for role, i in chosen.items()}, path
+    )
+
+
+def _from_columns(content: dict[str, Any], path: Path) -> pd.DataFrame:
+    """Take columns as lists or, as pandas writes them, as objects by row label."""
+    names = list(content)
+    values = [list(v.values()) if isinstance(v, dict) else v for v in content.values()]
+    numeric = [isinstance(v, list) and type(next(iter(v), None)) is float for v in values]
+    chosen = choose(names, numeric, str(path))
+    for role, i in chosen.items():
+        if not isinstance(values[i], list):
+            raise PointillistError(
+                f"{path}, column {role}: {_shown(values[i])} where a list must be. {_JSON_FORMS}"
+            )
+    labels = [
+        list(c) if isinstance(c, dict) else None
+        for c in (content[names[i]] for i in chosen.values())
+    ]
+    lengths = {role: len(values[i]) for role, i in chosen.items()}
+    if len(set(lengths.values())) > 1 or any(label != labels[0] for label in labels):
+        found = ", ".join(f"{role} {length:,}" for role, length in lengths.items())
+        raise PointillistError(
+            f"{path} has columns whose rows don't match (values in {found}). "
+            "Give every row a value in each."
+        )
+    return _json_table({role: values[i] for role, i in chosen.items()}, path)
 
 
 def _json_table(columns: dict[str, Sequence[Any]], path: Path) -> pd.DataFrame:
