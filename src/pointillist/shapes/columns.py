@@ -12,6 +12,13 @@ def folded(name: str) -> str:
     return name.strip(" \t\r\n\"'").lower()
 
 
+def shown(text: str, length: int = 40) -> str:
+    """Return the beginning of `text` as a message may show it: what can't be printed as \ufffd."""
+    text = text.strip()
+    text = text if len(text) <= length else text[: length - 1] + "…"
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def named(names: Sequence[str]) -> bool:
     """Tell whether `names` include x and y."""
     return {"x", "y"} <= {folded(name) for name in names}
@@ -44,9 +51,9 @@ def choose(names: Sequence[str], numeric: Sequence[bool], source: str) -> dict[s
             x, y = y, x
         return {"x": x, "y": y, **weight}
     count = {0: "no column", 1: "one column"}.get(len(candidates), f"{len(candidates)} columns")
-    shown = ", ".join(name.strip()[:40] or "(no name)" for name in names[:12])
+    found = ", ".join(shown(name) or "(no name)" for name in names[:12])
     more = ", …" * (len(names) > 12)
     raise PointillistError(
         f"{source} has no columns named x and y, and {count} of numbers, where there must be two "
-        f"(found: {shown}{more}).\nName the columns x and y and, for weights, weight."
+        f"(found: {found}{more}).\nName the columns x and y and, for weights, weight."
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
-from pointillist.shapes.columns import choose, folded, named
+from pointillist.shapes.columns import choose, folded, named, shown
 from pointillist.shapes.points import GREATEST, cure, wanted
 
 if TYPE_CHECKING:
@@ -127,8 +127,9 @@ def _lines(content: bytes) -> Iterator[str]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Return the cells of one line."""
-    return next(csv.reader([text.strip()], delimiter=separator, skipinitialspace=True), [])
+    """Return the cells of one line; none if it is too long to be a row."""
+    text = text.strip() if len(text) < csv.field_size_limit() else ""
+    return next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
 
 
 def _rows(content: bytes, separator: str, source: str, skip: int = 0) -> Iterator[Row]:
@@ -208,13 +209,11 @@ def _decimal(rows: Sequence[Row]) -> str:
 
 
 def _numeric(rows: Sequence[Row], width: int, decimal: str) -> list[bool]:
-    """Tell for each column whether most of its cells are numbers."""
+    """Tell for each column whether at least half of its filled cells are numbers."""
     columns = [[row[i].strip() for _, row in rows if i < len(row)] for i in range(width)]
     filled = [[cell for cell in column if cell] for column in columns]
-    return [
-        2 * sum(_number(cell, decimal) is not None for cell in column) > len(column)
-        for column in filled
-    ]
+    counts = [sum(_number(cell, decimal) is not None for cell in column) for column in filled]
+    return [2 * count >= max(len(column), 1) for count, column in zip(counts, filled, strict=True)]
 
 
 def _laid_out(
@@ -238,6 +237,7 @@ def _laid_out(
             f"{source} has a header alone, or no numbers. It needs a row a point under its header."
         )
     names = first if header else _commented_names(comments, width, separator)
+    numeric = numeric if header else _numeric(rows, width, decimal)
     if not names and sum(numeric) > 2:
         raise PointillistError(
             f"{source} has {sum(numeric)} columns of numbers and no header, so that which are x and y "
@@ -252,7 +252,7 @@ def _laid_out(
     commas = [cell for cell in cells if "," in cell]
     if decimal == "," and commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
         raise PointillistError(
-            f"{source}: is {commas[0][:40]!r} a decimal or in thousands? "
+            f"{source}: is {shown(commas[0])!r} a decimal or in thousands? "
             "Write decimals with a point, and thousands without a sign."
         )
     return _Layout(
@@ -261,7 +261,7 @@ def _laid_out(
         # A header may span lines, and blank lines may follow it.
         lines=body[0][0] - 1,
         width=width,
-        names=[name.strip() for name in names] or [str(i + 1) for i in range(width)],
+        names=[shown(name) for name in names] or [str(i + 1) for i in range(width)],
         columns=columns,
         clean=all(_number(cell, decimal) is not None for cell in cells),
     )
@@ -300,7 +300,7 @@ def _refuse_two_numbers_in_a_cell(rows: Sequence[Row], decimal: str, source: str
         for cell in (cell.strip() for cell in cells):
             if _TWO_NUMBERS.fullmatch(cell) and _number(cell, decimal) is None:
                 raise PointillistError(
-                    f"{source}, line {line}: {cell[:40]!r} in one cell could be two numbers. "
+                    f"{source}, line {line}: {shown(cell)!r} in one cell could be two numbers. "
                     "Separate all cells alike and write decimals with a point, or name the columns x,y."
                 )
 
@@ -380,7 +380,7 @@ def _fault(line: int, cells: Sequence[str], layout: _Layout, source: str) -> tup
             kind = "not finite"
         good = number is not None and abs(number) <= GREATEST and (role != "weight" or number > 0)
         if not good:
-            shown = "nothing" if not cell else repr(cell if len(cell) < 40 else cell[:39] + "…")
+            held = "nothing" if not cell else repr(shown(cell))
             where = f"{source}, line {line}, column {layout.names[i] or i + 1}"
-            return kind, f"{where}: {shown} where {wanted(role)}."
+            return kind, f"{where}: {held} where {wanted(role)}."
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pointillist.errors import PointillistError
 from pointillist.shapes import delimited
-from pointillist.shapes.columns import choose
+from pointillist.shapes.columns import choose, shown
 from pointillist.shapes.points import MOST, checked
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _parquet(path: Path) -> pd.DataFrame:
             for role, i in columns.items():
                 if not numeric[i]:
                     raise PointillistError(
-                        f"{path}, column {role} is of type {str(fields[i].type)[:40]}. "
+                        f"{path}, column {role} is of type {shown(str(fields[i].type))}. "
                         "It must hold numbers."
                     )
             if file.metadata.num_rows > MOST:
@@ -66,7 +66,7 @@ def _parquet(path: Path) -> pd.DataFrame:
             names = [fields[i].name for i in columns.values()]
             if len(set(names)) < len(names):
                 raise PointillistError(
-                    f"{path} has two columns named {names[0]}. Name them x and y."
+                    f"{path} has two columns named {shown(names[0])}. Name them x and y."
                 )
             table = file.read(columns=names)
             return pd.DataFrame(
@@ -108,13 +108,15 @@ def _npy(path: Path) -> pd.DataFrame:
         for role, i in columns.items():
             if not numeric[i]:
                 raise PointillistError(
-                    f"{path}, column {role} is of type {values.dtype[names[i]]}. "
+                    f"{path}, column {role} is of type {shown(str(values.dtype[names[i]]))}. "
                     "It must hold numbers."
                 )
         if values.ndim == 1:
             return _frame({role: values[names[i]] for role, i in columns.items()}, path)
     elif values.dtype.kind not in "iuf":
-        raise PointillistError(f"{path} is of type {values.dtype}. It must hold numbers.")
+        raise PointillistError(
+            f"{path} is of type {shown(str(values.dtype))}. It must hold numbers."
+        )
     elif values.ndim == 2 and values.shape[1] in (2, 3):
         return _frame(dict(zip(("x", "y", "weight"), values.T, strict=False)), path)
     hint = " Transpose it." if values.ndim == 2 and values.shape[0] in (2, 3) else ""
@@ -171,7 +173,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(repr(next(n for n in names if names.count(n) > 1)[:40]))
+        raise _RepeatedKeyError(repr(shown(next(n for n in names if names.count(n) > 1))))
     return members
 
 
@@ -179,7 +181,7 @@ def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
     for row, item in enumerate(content, 1):
         if type(item) is not list or len(item) != 2:
             raise PointillistError(
-                f"{path}, row {row}: {_shown(item)} where a pair [x, y] must be. {_JSON_FORMS}"
+                f"{path}, row {row}: {_held(item)} where a pair [x, y] must be. {_JSON_FORMS}"
             )
     x, y = zip(*content, strict=True)
     return _json_table({"x": x, "y": y}, path)
@@ -190,7 +192,7 @@ def _from_objects(content: Sequence[Any], path: Path) -> pd.DataFrame:
     for row, item in enumerate(content, 1):
         if type(item) is not dict:
             raise PointillistError(
-                f"{path}, row {row}: {_shown(item)} where an object must be, as in the first row. "
+                f"{path}, row {row}: {_held(item)} where an object must be, as in the first row. "
                 f"{_JSON_FORMS}"
             )
         for name in item:
@@ -211,7 +213,7 @@ def _from_columns(content: dict[str, Any], path: Path) -> pd.DataFrame:
     for role, i in chosen.items():
         if not isinstance(values[i], list):
             raise PointillistError(
-                f"{path}, column {role}: {_shown(values[i])} where a list must be. {_JSON_FORMS}"
+                f"{path}, column {role}: {_held(values[i])} where a list must be. {_JSON_FORMS}"
             )
     labels = [
         list(c) if isinstance(c, dict) else None
@@ -236,24 +238,24 @@ def _json_table(columns: dict[str, Sequence[Any]], path: Path) -> pd.DataFrame:
         if bad:
             like = f" ({len(bad):,} rows are like it)" if len(bad) > 1 else ""
             raise PointillistError(
-                f"{path}, row {bad[0] + 1}, column {role}: {_shown(column[bad[0]])} where a number "
+                f"{path}, row {bad[0] + 1}, column {role}: {_held(column[bad[0]])} where a number "
                 f"must be. Mend or delete the row{like}."
             )
     return pd.DataFrame(columns, dtype="float64")
 
 
-def _shown(value: Any) -> str:
+def _held(value: Any) -> str:
     """Return the beginning of `value` as JSON."""
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) < 40 else text[:39] + "…"
+    return shown(json.dumps(value, ensure_ascii=False))
 
 
 def _corrupt(path: Path, what: str, error: BaseException) -> PointillistError:
     """Return the refusal of a file that isn't `what` its suffix says."""
-    reason = next(iter(str(error).strip().splitlines()), "").rstrip(".")[:160]
+    reason = next(iter(str(error).strip().splitlines()), "")
+    reason = shown(reason or type(error).__name__, 160).rstrip(".")
     return PointillistError(
-        f"{path} is not {what}, or is damaged: {reason or type(error).__name__}.\n"
+        f"{path} is not {what}, or is damaged: {reason}.\n"
         "Save it anew, or as a CSV with columns x,y."
     )
