@@ -16,6 +16,26 @@ def test_what_is_applied_can_be_inverted(points):
     np.testing.assert_allclose(normalizer.invert(there), points, rtol=1e-9, atol=1e-6)
 
 
+@given(
+    unit=arrays(np.float64, (12, 2), elements=st.floats(-0.5, 0.5, allow_subnormal=False)),
+    offset=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)),
+    extent=st.floats(1e-3, 1e6),
+    ratio=st.floats(1, 1e6),
+    upright=st.booleans(),
+)
+def test_the_way_there_and_back_is_within_a_millionth_of_the_extent(
+    unit, offset, extent, ratio, upright
+):
+    unit[:2] = [[-0.5, -0.5], [0.5, 0.5]]
+    thin = (extent, max(extent / ratio, 1e-3))
+    points = unit * (thin[::-1] if upright else thin) + offset
+    normalizer = Normalizer.fit(points)
+    there = normalizer.apply(points)
+    np.testing.assert_allclose(there.std(0), 1, rtol=1e-6)
+    error = abs(normalizer.invert(there) - points).max(0)
+    assert (error <= 1e-6 * np.ptp(points, 0)).all()
+
+
 def test_standardised_points_have_mean_zero_and_deviation_one():
     points = np.random.default_rng(0).normal(size=(50, 2)) * [3, 40] + [7, -2]
     standard = Normalizer.fit(points).apply(points)

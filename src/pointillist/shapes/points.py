@@ -1,0 +1,139 @@
+"""The last check of any shape's points, whatever their source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pointillist.errors import PointillistError
+from pointillist.shapes.normalizer import Normalizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+FEWEST, MOST = 3, 10_000_000
+# The square of a larger coordinate is no longer a finite double.
+GREATEST = 1e100
+# A smaller share of the weight is 0 in single precision, or soon will be.
+_LEAST_SHARE = 1e-30
+# Standardised points within this of a line are on it; coordinates may be off by some units in the
+# last place besides.
+_STRAIGHT, _ROUNDINGS = 1e-9, 8
+
+
+def checked(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return the points of `table`: columns x, y and, if it is there, weight, all float64.
+
+    Points are neither added nor dropped, nor is their order changed; the index is 0 to N - 1. A
+    weight of 0 is refused: the point adds nothing to the mixture, yet it would widen the shape that
+    the normaliser sees, and dropping it would be a silent change.
+
+    Parameters
+    ----------
+    table
+        N rows in original coordinates; other columns are left out.
+    source
+        What the messages call the shape: its file or its name.
+
+    Raises
+    ------
+    PointillistError
+        If there are more than `MOST` points or fewer than `FEWEST` distinct ones, a coordinate is
+        not finite or above `GREATEST` in size, a weight isn't a finite number above 0 or is nothing
+        beside the others, or the points are too close together to tell apart. Rows are counted
+        from 1.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if missing := [axis for axis in "xy" if axis not in table]:
+        raise PointillistError(f"{source} has no column {' and '.join(missing)}.")
+    if len(table) > MOST:
+        raise PointillistError(
+            f"{source} has {len(table):,} points; at most {MOST:,} are taken. Keep a part of them."
+        )
+    points = pd.DataFrame(
+        {
+            name: pd.to_numeric(table[name], errors="coerce").to_numpy("float64", na_value=np.nan)
+            for name in ("x", "y", "weight")
+            if name in table
+        }
+    )
+    for axis in "xy":
+        _refuse(points[axis], points[axis].abs() <= GREATEST, source, wanted(axis))
+    if "weight" in points:
+        weight = points["weight"]
+        _refuse(weight, (weight > 0) & (weight <= GREATEST), source, wanted("weight"))
+        share = "there must be at least 1e-30 of all weight"
+        _refuse(weight, weight >= _LEAST_SHARE * weight.sum(), source, share)
+    places = points[["x", "y"]].to_numpy()
+    distinct = _distinct(places)
+    if distinct < FEWEST:
+        raise PointillistError(
+            f"{source} has {distinct} distinct point{'s' * (distinct != 1)}; a shape needs at least "
+            f"{FEWEST}. Add points."
+        )
+    if not places.std(0).max() > 0:
+        raise PointillistError(
+            f"{source}: its points are too close together to tell apart. Scale them up."
+        )
+    return points
+
+
+def wanted(column: str) -> str:
+    """Say what a cell of `column` must hold: x, y or weight."""
+    if column == "weight":
+        return "a weight must be: a finite number above 0"
+    return f"a finite number (at most {GREATEST:g} in size) must be"
+
+
+def cure(count: int) -> str:
+    """Say what to do about a bad row, of which there are `count`."""
+    return f"Mend or delete the row{f' ({count:,} rows are like it)' * (count > 1)}."
+
+
+def _refuse(values: pd.Series, good: pd.Series, source: str, must_be: str) -> None:
+    """Name the first of `values` that isn't good."""
+    if good.all():
+        return
+    row = int(good.argmin())
+    value = values.iloc[row]
+    shown = f"{value:g}" if value == value else "nothing or NaN"
+    raise PointillistError(
+        f"{source}, row {row + 1}, column {values.name}: {shown} where {must_be}. "
+        f"{cure(int((~good).sum()))}"
+    )
+
+
+def _distinct(places: np.ndarray) -> int:
+    """Count the distinct ones of `places` (N, 2) up to three."""
+    found = 0
+    while len(places) and found < 3:
+        places = places[(places != places[0]).any(1)]
+        found += 1
+    return found
+
+
+def flatness(table: pd.DataFrame) -> str | None:
+    """Say that all points of `table` (columns x and y) lie on one line, or return None.
+
+    Points are on a line if, standardised, they deviate from it by no more than rounding. Weights
+    play no part.
+    """
+    import numpy as np
+
+    points = table[["x", "y"]].to_numpy("float64")
+    normalizer = Normalizer.fit(points)
+    learnt = "what is learnt is that line, a bandwidth wide"
+    standard = normalizer.apply(points)
+    # Rounding of the coordinates as they were written, in model coordinates.
+    rounding = _ROUNDINGS * (np.spacing(abs(points).max(0)) / normalizer.scale).max()
+    off = standard.std(0)
+    # The covariance of standardised points has its eigenvectors on the diagonals.
+    slant = np.sign((standard[:, 0] * standard[:, 1]).mean())
+    aside = (standard[:, 1] - slant * standard[:, 0]).std() / np.sqrt(2)
+    tolerance = _STRAIGHT + rounding
+    for axis, deviation in zip("xy", off, strict=True):
+        if deviation <= tolerance:
+            return f"{axis} is the same for all points: {learnt}."
+    return f"all points lie on one line: {learnt}." if aside <= tolerance else None

@@ -1,0 +1,261 @@
+"""Points from a table in a file: CSV and its kin, Parquet, JSON, NumPy arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pointillist.errors import PointillistError
+from pointillist.shapes import delimited
+from pointillist.shapes.columns import choose, shown
+from pointillist.shapes.points import MOST, checked
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".parquet", ".json", ".npy")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return the points of a file by its suffix: columns x, y and perhaps weight, float64, checked.
+
+    Every row is a point, duplicates too. Columns are found by name, whatever its case, or are the
+    only two that hold numbers (`columns.choose`).
+
+    Raises
+    ------
+    PointillistError
+        If the file can't be read or isn't a table of points (`points.checked`); it names file, row,
+        column and cure.
+    """
+    readers = {".parquet": _parquet, ".json": _json, ".npy": _npy}
+    try:
+        if reader := readers.get(path.suffix.lower()):
+            table = reader(path)
+        else:
+            table = delimited.read(path, path.read_bytes())
+    except OSError as error:
+        raise PointillistError(f"{path} can't be read: {error.strerror or error}.") from None
+    return checked(table, str(path))
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    """Read the columns of points of a Parquet file, and no others."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            fields = list(file.schema_arrow)
+            numeric = [_is_number(field.type) for field in fields]
+            columns = choose([field.name for field in fields], numeric, str(path))
+            for role, i in columns.items():
+                if not numeric[i]:
+                    raise PointillistError(
+                        f"{path}, column {role} is of type {shown(str(fields[i].type))}. "
+                        "It must hold numbers."
+                    )
+            if file.metadata.num_rows > MOST:
+                raise PointillistError(
+                    f"{path} has {file.metadata.num_rows:,} rows; at most {MOST:,} are taken."
+                )
+            names = [fields[i].name for i in columns.values()]
+            if len(set(names)) < len(names):
+                raise PointillistError(
+                    f"{path} has two columns named {shown(names[0])}. Name them x and y."
+                )
+            table = file.read(columns=names)
+            return pd.DataFrame(
+                {
+                    role: table.column(name).cast(pa.float64(), safe=False).to_numpy()
+                    for role, name in zip(columns, names, strict=True)
+                }
+            )
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+            raise
+        raise _corrupt(path, "a Parquet file", error) from None
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow.types as t
+
+    return t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind)
+
+
+def _npy(path: Path) -> pd.DataFrame:
+    """Read an array (N, 2), (N, 3) with weights third, or (N,) with named fields; never a pickle.
+
+    The file is mapped into memory, so that a header that claims more than the file holds is
+    refused rather than given the memory.
+    """
+    import numpy as np
+
+    try:
+        values = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, TypeError, KeyError, SyntaxError, ArithmeticError) as error:
+        raise _corrupt(path, "an array of numbers in NumPy's format", error) from None
+    except (MemoryError, RecursionError) as error:
+        raise _corrupt(path, "an array in NumPy's format", error) from None
+    if values.dtype.names:
+        names = list(values.dtype.names)
+        numeric = [values.dtype[name].kind in "iuf" for name in names]
+        columns = choose(names, numeric, str(path))
+        for role, i in columns.items():
+            if not numeric[i]:
+                raise PointillistError(
+                    f"{path}, column {role} is of type {shown(str(values.dtype[names[i]]))}. "
+                    "It must hold numbers."
+                )
+        if values.ndim == 1:
+            return _frame({role: values[names[i]] for role, i in columns.items()}, path)
+    elif values.dtype.kind not in "iuf":
+        raise PointillistError(
+            f"{path} is of type {shown(str(values.dtype))}. It must hold numbers."
+        )
+    elif values.ndim == 2 and values.shape[1] in (2, 3):
+        return _frame(dict(zip(("x", "y", "weight"), values.T, strict=False)), path)
+    hint = " Transpose it." if values.ndim == 2 and values.shape[0] in (2, 3) else ""
+    raise PointillistError(
+        f"{path} has shape {values.shape}. It must be (N, 2), or (N, 3) with weights third.{hint}"
+    )
+
+
+def _frame(columns: dict[str, np.ndarray], path: Path) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    if len(columns["x"]) > MOST:
+        raise PointillistError(
+            f"{path} has {len(columns['x']):,} rows; at most {MOST:,} are taken."
+        )
+    with np.errstate(over="ignore"):
+        return pd.DataFrame({name: np.array(v, np.float64) for name, v in columns.items()})
+
+
+class _RepeatedKeyError(ValueError):
+    """A JSON object that has a name twice."""
+
+
+def _json(path: Path) -> pd.DataFrame:
+    """Read [[x, y], …], [{"x": …, "y": …}, …], {"x": […], "y": […]}, or objects by row label there."""
+    text = delimited.decoded(path.read_bytes(), str(path))
+    try:
+        content = json.loads(text, parse_int=float, object_pairs_hook=_object)
+    except RecursionError:
+        raise PointillistError(f"{path} is nested too deep. {_JSON_FORMS}") from None
+    except json.JSONDecodeError as error:
+        raise PointillistError(
+            f"{path}, line {error.lineno}, column {error.colno} is not JSON: {error.msg}. "
+            f"{_JSON_FORMS}"
+        ) from None
+    except _RepeatedKeyError as error:
+        raise PointillistError(
+            f"{path} has the name {error} twice in one object. Rename all but one."
+        ) from None
+    if isinstance(content, dict) and content:
+        return _from_columns(content, path)
+    if isinstance(content, list) and content:
+        return (
+            _from_objects(content, path) if type(content[0]) is dict else _from_pairs(content, path)
+        )
+    raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
+
+
+_JSON_FORMS = 'Write [[x, y], …], [{"x": …, "y": …}, …] or {"x": […], "y": […]}.'
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKeyError(repr(shown(next(n for n in names if names.count(n) > 1))))
+    return members
+
+
+def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
+    for row, item in enumerate(content, 1):
+        if type(item) is not list or len(item) != 2:
+            raise PointillistError(
+                f"{path}, row {row}: {_held(item)} where a pair [x, y] must be. {_JSON_FORMS}"
+            )
+    x, y = zip(*content, strict=True)
+    return _json_table({"x": x, "y": y}, path)
+
+
+def _from_objects(content: Sequence[Any], path: Path) -> pd.DataFrame:
+    first: dict[str, Any] = {}
+    for row, item in enumerate(content, 1):
+        if type(item) is not dict:
+            raise PointillistError(
+                f"{path}, row {row}: {_held(item)} where an object must be, as in the first row. "
+                f"{_JSON_FORMS}"
+            )
+        for name in item:
+            first.setdefault(name, item[name])
+    names = list(first)
+    chosen = choose(names, [type(value) is float for value in first.values()], str(path))
+    return _json_table(
+        {role: [item.get(names[i]) for item in content] for role, i in chosen.items()}, path
+    )
+
+
+def _from_columns(content: dict[str, Any], path: Path) -> pd.DataFrame:
+    """Take columns as lists or, as pandas writes them, as objects by row label."""
+    names = list(content)
+    values = [list(v.values()) if isinstance(v, dict) else v for v in content.values()]
+    numeric = [isinstance(v, list) and type(next(iter(v), None)) is float for v in values]
+    chosen = choose(names, numeric, str(path))
+    for role, i in chosen.items():
+        if not isinstance(values[i], list):
+            raise PointillistError(
+                f"{path}, column {role}: {_held(values[i])} where a list must be. {_JSON_FORMS}"
+            )
+    labels = [
+        list(c) if isinstance(c, dict) else None
+        for c in (content[names[i]] for i in chosen.values())
+    ]
+    lengths = {role: len(values[i]) for role, i in chosen.items()}
+    if len(set(lengths.values())) > 1 or any(label != labels[0] for label in labels):
+        found = ", ".join(f"{role} {length:,}" for role, length in lengths.items())
+        raise PointillistError(
+            f"{path} has columns whose rows don't match (values in {found}). "
+            "Give every row a value in each."
+        )
+    return _json_table({role: values[i] for role, i in chosen.items()}, path)
+
+
+def _json_table(columns: dict[str, Sequence[Any]], path: Path) -> pd.DataFrame:
+    """Check that all values are numbers."""
+    import pandas as pd
+
+    for role, column in columns.items():
+        bad = [row for row, value in enumerate(column) if type(value) is not float]
+        if bad:
+            like = f" ({len(bad):,} rows are like it)" if len(bad) > 1 else ""
+            raise PointillistError(
+                f"{path}, row {bad[0] + 1}, column {role}: {_held(column[bad[0]])} where a number "
+                f"must be. Mend or delete the row{like}."
+            )
+    return pd.DataFrame(columns, dtype="float64")
+
+
+def _held(value: Any) -> str:
+    """Return the beginning of `value` as JSON."""
+    if isinstance(value, list | dict):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    return shown(json.dumps(value, ensure_ascii=False))
+
+
+def _corrupt(path: Path, what: str, error: BaseException) -> PointillistError:
+    """Return the refusal of a file that isn't `what` its suffix says."""
+    reason = next(iter(str(error).strip().splitlines()), "")
+    reason = shown(reason or type(error).__name__, 160).rstrip(".")
+    return PointillistError(
+        f"{path} is not {what}, or is damaged: {reason}.\n"
+        "Save it anew, or as a CSV with columns x,y."
+    )
