@@ -78,6 +78,27 @@ def test_circles_are_round(name):
     assert width == pytest.approx(height, rel=1e-4)
 
 
+def test_a_spiral_is_archimedes():
+    from_centre = data_morph.place_target("spiral") - 50
+    radius = np.hypot(*from_centre.T)
+    angle = radius / 60 * 6 * np.pi
+    curve = radius[:, None] * np.stack((np.cos(angle), np.sin(angle)), -1)
+    assert abs(curve - from_centre).max() < 0.05
+
+
+def test_a_figure_eight_is_bernoullis_lemniscate():
+    x, y = (data_morph.place_target("figure_eight") - 50).T / (30 * 2**0.5)
+    np.testing.assert_allclose((x**2 + y**2) ** 2, x**2 - y**2, atol=2e-3)
+
+
+def test_a_clubs_leaves_are_round():
+    leaves = data_morph.place_target("club", 4_000)
+    top = leaves[leaves[:, 1] > 62]
+    around = top - (50, top[:, 1].max() - np.ptp(top[:, 0]) / 2)
+    radius = np.hypot(*around.T)
+    np.testing.assert_allclose(radius, radius.mean(), rtol=0.001)
+
+
 @pytest.mark.parametrize("name", ["club", "heart", "spade", "star", "diamond", "figure_eight", "x"])
 def test_targets_are_upright_and_symmetric(name):
     points = data_morph.place_target(name, 4_000)

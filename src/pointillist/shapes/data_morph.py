@@ -62,13 +62,13 @@ TARGETS = (
 )
 # The others are clouds of points.
 TRACED = frozenset(TARGETS) - {"dots", "scatter"}
-# What the points of a target trace: the number of points of each curve, and whether it is closed.
+# How many points each smooth curve of a target has, where they are several; hearts break at the dent.
 _CURVES = {
-    "club": ((30, False), (30, False), (30, False), (8, False), (6, False), (6, False)),
-    "figure_eight": ((80, True),),
-    "heart": ((80, True),),
-    "spade": ((80, True), (12, False), (12, False), (12, False)),
+    "club": (30, 30, 30, 8, 6, 6),
+    "heart": (40, 40),
+    "spade": (40, 40, 12, 12, 12),
 }
+_CLOSED = frozenset({"figure_eight"})
 
 
 def starter_path(name: str) -> Path:
@@ -129,15 +129,27 @@ def _lines(name: str, shape: Any) -> list[np.ndarray]:
         round_one = np.stack((np.cos(angle), np.sin(angle)), -1)
         return [np.asarray(circle.center) + circle.radius * round_one for circle in circles]
     points = np.asarray(shape.points, dtype=np.float64)
-    curves = _CURVES.get(name, ((len(points), False),))
-    ends = np.cumsum([size for size, _ in curves])
-    if ends[-1] != len(points):
+    if name in _CLOSED:
+        return [_smooth(np.concatenate((points, points[:1])), closed=True)]
+    sizes = _CURVES.get(name, (len(points),))
+    if sum(sizes) != len(points):
         raise PointillistError(
-            f"The installed data-morph-ai draws {name} with {len(points)} points, not {ends[-1]}: "
+            f"The installed data-morph-ai draws {name} with {len(points)} points, not {sum(sizes)}: "
             "its curves can't be told apart. Install data-morph-ai 0.4."
         )
-    parts = zip(np.split(points, ends[:-1]), curves, strict=True)
-    return [np.concatenate((part, part[:1])) if closed else part for part, (_, closed) in parts]
+    return [_smooth(part) for part in np.split(points, np.cumsum(sizes)[:-1])]
+
+
+def _smooth(points: np.ndarray, closed: bool = False) -> np.ndarray:
+    """Return a finer polyline along the cubic spline through `points` (M, 2), which are sparse."""
+    import numpy as np
+    from scipy.interpolate import CubicSpline
+
+    chords = np.hypot(*np.diff(points, axis=0).T)
+    knots = np.concatenate(([0.0], chords.cumsum()))
+    spline = CubicSpline(knots, points, bc_type="periodic" if closed else "not-a-knot")
+    fine = np.linspace(0, knots[-1], 50 * len(points))
+    return np.asarray(spline(np.union1d(knots, fine)))
 
 
 @cache

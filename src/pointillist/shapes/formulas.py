@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pointillist.parameters import Source
 
-_N_POINTS = 2_000
+N_POINTS = 2_000
 _KNOBS = ("noise", "count", "turns")
 # The plastic number: its powers are to pairs what the golden ratio is to numbers (Roberts 2018,
 # "The unreasonable effectiveness of quasirandom sequences").
@@ -72,7 +72,7 @@ def place(name: str, options: Source) -> np.ndarray:
         raise PointillistError(
             f"source.count={given['count']} is out of range for {name}, which takes {low} to {high}."
         )
-    n = options.n_points if options.n_points is not None else _N_POINTS
+    n = options.n_points if options.n_points is not None else N_POINTS
     return formula.place(n, options.seed, **given)
 
 
