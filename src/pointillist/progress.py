@@ -6,7 +6,7 @@ iterator in `track`, and the command line (progress bar) and the tracking (MLflo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -25,6 +25,7 @@ class Reports(Protocol):
 
 
 Item = TypeVar("Item", bound=Reports)
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,11 @@ def track(items: Iterable[Item], stage: str, total: int, unit: str = "step") -> 
     for item in items:
         report(Progress(stage, item.step, total, unit, item.metrics))
         yield item
+
+
+def count(items: Collection[Thing], stage: str, unit: str) -> Iterator[Thing]:
+    """Pass `items` through and report how many of them are done."""
+    report(Progress(stage, 0, len(items), unit))
+    for step, item in enumerate(items, start=1):
+        yield item
+        report(Progress(stage, step, len(items), unit))

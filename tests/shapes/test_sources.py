@@ -7,11 +7,10 @@ from subprocess import run
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pointillist import shapes
 from pointillist.errors import PointillistError
+from pointillist.parameters import Source
 
 COUNTS = {
     "bunny": 517,
@@ -29,6 +28,9 @@ COUNTS = {
 }
 
 
+THREE = "x,y\n0,0\n1,2\n2,1\n"
+
+
 def write(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -43,9 +45,21 @@ def test_data_morph_shapes_are_read_from_the_installed_package(name, tmp_path):
     assert len(points) == COUNTS[name]
 
 
-def test_names_are_those_that_data_morph_offers():
-    loader = pytest.importorskip("data_morph.data.loader").DataLoader
-    assert set(shapes.names()) == set(loader.AVAILABLE_DATASETS) == set(COUNTS)
+def test_names_hold_every_shape_that_needs_no_file():
+    classics = {"moons", "circles", "swiss_roll", "eight_gaussians", "checkerboard", "pinwheel"}
+    assert set(COUNTS) | classics | {"heart", "star", "line", "tree"} <= set(shapes.names())
+    assert len({name.lower() for name in shapes.names()}) == len(shapes.names())
+
+
+@pytest.mark.parametrize("name", shapes.names())
+def test_every_name_is_placed_as_listed(name, tmp_path):
+    origin = shapes.find(name, tmp_path)
+    material = shapes.read(origin)
+    points = material.place(Source())
+    assert list(points.columns) == ["x", "y"]
+    assert len(points) == material.size(Source())
+    assert origin.name == name
+    assert origin.about
 
 
 def test_names_do_not_depend_on_case():
@@ -55,104 +69,123 @@ def test_names_do_not_depend_on_case():
 
 
 def test_own_file_goes_before_data_morph(tmp_path):
-    write(tmp_path, "cat.csv", "x,y\n0,0\n1,2\n")
-    assert len(shapes.load("cat", None, tmp_path)) == 2
-
-
-def test_blank_lines_and_trailing_commas_are_no_points(tmp_path):
-    write(tmp_path, "own.csv", "x,y\n0,0,\n\n1,2,\n,,\n\n")
-    points = shapes.load("own", None, tmp_path)
-    assert points.to_numpy().tolist() == [[0, 0], [1, 2]]
-    assert points.index.tolist() == [0, 1]
+    write(tmp_path, "cat.csv", THREE)
+    assert len(shapes.load("cat", None, tmp_path)) == 3
 
 
 def test_shape_file_goes_before_all(tmp_path):
-    file = write(tmp_path, "other.csv", "y,x,colour\n1,2,red\n3,4,blue\n")
+    file = write(tmp_path, "other.csv", "y,x,colour\n1,2,red\n3,4,blue\n3,5,blue\n")
     points = shapes.load("cat", file, tmp_path)
-    assert points.to_numpy().tolist() == [[2, 1], [4, 3]]
-
-
-def test_unknown_shape_names_the_known_ones_and_the_cure(tmp_path):
-    write(tmp_path, "heart.csv", "x,y\n0,0\n1,2\n")
-    with pytest.raises(PointillistError) as error:
-        shapes.load("hart", None, tmp_path)
-    message = str(error.value)
-    assert "Did you mean 'heart'?" in message
-    assert "bunny, cat" in message
-    assert "data/01_raw/hart.csv (columns x,y)" in message
+    assert points.to_numpy().tolist() == [[2, 1], [4, 3], [5, 3]]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "is empty"),
-        ("x,y\n", "0 distinct points"),
-        ("x,y\n1,2\n", "1 distinct points"),
-        ("x,y\n1,2\n1,2\n", "1 distinct points"),
-        ("a,b\n1,2\n3,4\n", "no column x and y (found: a, b)"),
-        ("x;y\n1;2\n3;4\n", "Separate the columns with commas"),
-        ("x,y\n1,2\n3,four\n", "line 3, column y: 'four'"),
-        ("x,y\n1,2\n,4\n", "line 3, column x: nothing"),
-        ("x,y\n1,2\n3,nan\n5,inf\n", "line 3, column y: nothing"),
-        ("x,y\n1,2\n3,inf\n", "line 3, column y: 'inf'"),
-        ("x,y\n1,2\n3,4,5,6\n", "is not a CSV table"),
-        ("x,y\n1,2,3\n4,5,6\n", "more cells than its first line"),
-        ("x,y\n1,2\n\n\n3,four\n", "line 5, column y: 'four'"),
-        ("x,y\n1e308,2\n-1e308,4\n", "line 2, column x: '1e+308'"),
-        ("x,y\n1e-320,2\n2e-320,2\n", "too close together"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "is not a CSV table"),
-    ],
-    ids=lambda value: repr(value)[:24],
+    ("name", "kind"),
+    [("CAT", "starter"), ("Circle", "target"), ("MOONS", "formula"), ("spiral", "target")],
 )
-def test_bad_files_are_refused_with_file_row_and_cure(tmp_path, content, said):
-    file = write(tmp_path, "bad.csv", content)
+def test_names_are_looked_up_in_their_order(name, kind, tmp_path):
+    assert shapes.find(name, tmp_path).kind == kind
+    write(tmp_path, f"{name}.csv", THREE)
+    assert shapes.find(name, tmp_path).kind == "file"
+
+
+def test_unknown_shape_names_the_nearest_and_the_cure(tmp_path):
+    write(tmp_path, "hearth.csv", THREE)
     with pytest.raises(PointillistError) as error:
-        shapes.load("bad", None, tmp_path)
-    assert said in str(error.value)
-    assert str(file) in str(error.value)
-    assert len(str(error.value).splitlines()) <= 2
+        shapes.find("hearthh", tmp_path)
+    message = str(error.value)
+    assert "Did you mean 'hearth'?" in message
+    assert "kedro shapes" in message
+    assert str(tmp_path / "hearthh.csv") in message
+    assert len(message.splitlines()) == 2
 
 
-@given(content=st.binary(max_size=200))
-def test_no_file_raises_anything_but_our_error(tmp_path_factory, content):
-    folder = tmp_path_factory.mktemp("any")
-    file = write(folder, "any.csv", content)
-    try:
-        points = shapes.load("any", file, folder)
-    except PointillistError:
-        return
-    assert np.isfinite(points.to_numpy()).all()
+def test_two_files_of_one_name_are_refused(tmp_path):
+    write(tmp_path, "own.csv", THREE)
+    write(tmp_path, "own.tsv", THREE.replace(",", "\t"))
+    with pytest.raises(PointillistError, match=r"own\.csv, own\.tsv"):
+        shapes.find("own", tmp_path)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    write(tmp_path, "own.bmp", "BM")
+    with pytest.raises(PointillistError, match=r"own\.bmp is of a kind that isn't read"):
+        shapes.find("own", tmp_path)
+    with pytest.raises(PointillistError, match=r"'\.bmp' aren't read"):
+        shapes.find("own", tmp_path, tmp_path / "own.bmp")
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "."])
 def test_shape_file_must_be_a_file(tmp_path, path):
-    with pytest.raises(PointillistError, match="columns x,y"):
-        shapes.load("x", tmp_path / path, tmp_path)
+    with pytest.raises(PointillistError, match="Give the path of a table"):
+        shapes.find("x", tmp_path, tmp_path / path)
+
+
+def test_a_shape_has_one_source(tmp_path):
+    file = write(tmp_path, "own.csv", THREE)
+    with pytest.raises(PointillistError, match="not both"):
+        shapes.find("own", tmp_path, file, "word")
+
+
+def test_a_file_above_the_bound_is_refused_with_the_cure(tmp_path):
+    file = write(tmp_path, "own.csv", "x,y\n" + "1,2\n" * 300_000)
+    with pytest.raises(PointillistError, match=r"has 1\.2 MB; at most 1 are .* max_megabytes=2"):
+        shapes.read(shapes.find("own", tmp_path), max_megabytes=1)
+    assert file.stat().st_size > 1e6
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    write(tmp_path, "own.png", b"")
+    with pytest.raises(PointillistError, match=r"own\.png is empty"):
+        shapes.read(shapes.find("own", tmp_path))
 
 
 def test_names_cannot_leave_the_folder_of_own_shapes(tmp_path):
     inside = tmp_path / "in"
     inside.mkdir()
-    write(tmp_path, "secret.csv", "x,y\n0,0\n1,2\n")
+    write(tmp_path, "secret.csv", THREE)
     with pytest.raises(PointillistError, match="unknown"):
-        shapes.load("../secret", None, inside)
+        shapes.find("../secret", inside)
 
 
 @pytest.mark.parametrize(
-    ("shape", "file", "name"),
+    ("name", "options", "said"),
     [
-        (None, None, "dino"),
-        ("cat", "x.csv", "cat"),
-        ("CAT", None, "cat"),
-        (None, "/tmp/My heart!.csv", "My_heart_"),
-        (None, "../../.csv", "csv"),
-        (1, None, "1"),
-        (None, 7, "7"),
-        ("", "", "dino"),
+        ("cat", {"n_points": 100}, "source.n_points has no effect on"),
+        ("dots", {"n_points": 100}, "kept as they are"),
+        ("heart", {"turns": 2}, "It takes source.n_points"),
+        ("cat", {"filled": True}, "source.filled has no effect on"),
+        ("moons", {"turns": 2}, "takes source.noise"),
+        ("moons", {"filled": True}, "source.filled has no effect on moons"),
     ],
 )
-def test_runs_are_named_by_shape_then_file_then_default(shape, file, name):
-    assert shapes.shape_of(shape, file, None, "dino") == name
+def test_what_would_do_nothing_is_refused(name, options, said, tmp_path):
+    with pytest.raises(PointillistError, match=said):
+        shapes.read(shapes.find(name, tmp_path)).place(Source(**options))
+
+
+@pytest.mark.parametrize("name", ["heart", "moons", "tree", "rings"])
+def test_as_many_points_as_were_asked_for(name, tmp_path):
+    assert len(shapes.load(name, None, tmp_path, Source(n_points=777))) == 777
+
+
+@pytest.mark.parametrize(
+    ("shape", "file", "text", "name"),
+    [
+        (None, None, None, "dino"),
+        ("cat", "x.csv", "word", "cat"),
+        ("CAT", None, None, "cat"),
+        (None, "/tmp/My heart!.csv", "word", "My_heart_"),
+        (None, "../../.csv", None, "csv"),
+        (None, None, "Hello you", "Hello_you"),
+        (None, None, "…", "_"),
+        (1, None, None, "1"),
+        (None, 7, None, "7"),
+        ("", "", "", "dino"),
+    ],
+)
+def test_runs_are_named_by_shape_then_file_then_word_then_default(shape, file, text, name):
+    assert shapes.shape_of(shape, file, text, "dino") == name
 
 
 def test_digest_is_that_of_the_points():

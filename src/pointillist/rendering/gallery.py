@@ -48,8 +48,8 @@ def contact_sheet(
             )
             axes = style.picture(figure, box, window)
             colours = style.colours_of(cloud) if j else style.INK
-            size = style.dot_size(2.2 * len(cloud), _PANEL / style.DPI)
-            style.paint(axes, style.as_points(cloud, name), colours, size=min(size, 2.0))
+            size = min(style.dot_size(2 * len(cloud), _PANEL / style.DPI), 2.0)
+            style.paint(axes, style.as_points(cloud, name), colours, size=size)
         label = style.write(
             figure,
             (left + paired * _PANEL / 2) / width,

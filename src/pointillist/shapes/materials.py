@@ -155,6 +155,8 @@ class Formula:
         """Place points as the formula has them."""
         from pointillist.shapes import formulas
 
+        if options.filled:
+            raise PointillistError(f"source.filled has no effect on {self.name}. Leave it out.")
         return _frame(formulas.place(self.name, options), self.name)
 
     def size(self, options: Source) -> int:

@@ -118,13 +118,13 @@ class TrackingHooks:
     @hook_impl(tryfirst=True)
     def before_dataset_saved(self) -> None:
         """Open the run that waited for its shape, before the first output is written."""
-        if self._open is not None:
-            open_run, self._open = self._open, None
-            self._run = open_run()
+        self._open_now()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Note versions from earlier runs; link the training run whose model is used."""
+        if dataset_name == "denoiser":
+            self._open_now()
         if self._run is None or dataset_name in self._run.saved | self._run.loaded:
             return
         self._run.loaded.add(dataset_name)
@@ -161,6 +161,11 @@ class TrackingHooks:
         if self._run is not None:
             self._run.recorder.set_tags({"error": reason(error)})
         self._close("FAILED")
+
+    def _open_now(self) -> None:
+        if self._open is not None:
+            open_run, self._open = self._open, None
+            self._run = open_run()
 
     def _close(self, status: str) -> None:
         global _last_run

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from pointillist import artifacts, diffusion, rendering
+from pointillist.datasets import Tensors
 from pointillist.errors import PointillistError
 from pointillist.parameters import Sampling, Source
-from pointillist.progress import track
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from pointillist.datasets import Tensors
-    from pointillist.shapes.materials import Material
+from pointillist.progress import count
+from pointillist.shapes.materials import Material
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +24,7 @@ Clouds = dict[str, np.ndarray]
 def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
     """Place the points of every shape as they are by default; files that hold no shape are named."""
     clouds: Clouds = {}
-    for name, read in track(raw_shapes.items(), "Placing", len(raw_shapes), unit="shape"):
+    for name, read in count(raw_shapes.items(), "Placing", "shape"):
         try:
             clouds[name] = _thinned(read().place(Source())[["x", "y"]].to_numpy())
         except PointillistError as error:
@@ -43,7 +39,7 @@ def sample_all(
     where = diffusion.devices.resolve(device)
     few = sampling.model_copy(update={"n_samples": _MOST_POINTS})
     clouds: Clouds = {}
-    for name, read in track(denoisers.items(), "Sampling", len(denoisers), unit="model"):
+    for name, read in count(denoisers.items(), "Sampling", "model"):
         try:
             model = artifacts.checkpoint.unpack(read()).to(where)
         except PointillistError as error:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from pointillist import shapes
 from pointillist.parameters import Data, Source
+from pointillist.shapes.materials import Material
 from pointillist.shapes.points import flatness
-
-if TYPE_CHECKING:
-    from pointillist.shapes.materials import Material
 
 logger = logging.getLogger(__name__)
 
