@@ -28,6 +28,10 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 _TWO_NUMBERS = re.compile(rf"{_NUMBER.pattern}(\s+|\s*[;,]\s*)({_NUMBER.pattern})", re.ASCII)
+# What stands for a number, a wrong or missing one too, and is no name of a column.
+_LIKE_A_NUMBER = re.compile(
+    r"[+-]?[.,]?\d.*|[+-]?(nan|inf|infinity)|na|n/a|null|none|-", re.I | re.S
+)
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # The marks of UTF-32 begin with those of UTF-16.
@@ -82,8 +86,8 @@ def read(path: Path, content: bytes) -> pd.DataFrame:
     """Return the points in the `content` of a CSV, TSV or text file: columns x, y and perhaps weight.
 
     Cells are separated by tabs, semicolons, commas or, where there is none of them, blanks. The
-    first line is a header if it names x and y, or if it has no number where the columns below it
-    have them. Lines before it that begin with # are comments; if the last of them names x and y and
+    first line is a header if it names x and y, or if it has words where the columns below it have
+    numbers. Lines before it that begin with # are comments; if the last of them names x and y and
     there is no other header, it is the header. Blank lines, and rows with nothing in them, are
     skipped; so is nothing else. Numbers may be quoted. A comma is the decimal sign if the separator
     is another, no number has a point, and the numbers could not be thousands.
@@ -227,11 +231,9 @@ def _laid_out(
     first = rows[0][1]
     width = len(first)
     numeric = _numeric(rows[1:] or rows, width, decimal)
-    header = named(first) or not any(
-        _number(cell, decimal) is not None
-        for cell, is_number in zip(first, numeric, strict=True)
-        if is_number
-    )
+    above = [cell.strip() for cell, is_number in zip(first, numeric, strict=True) if is_number]
+    words = any(above) and not any(_LIKE_A_NUMBER.fullmatch(cell) for cell in above)
+    header = named(first) or not above or words
     if header and len(rows) == 1:
         raise PointillistError(
             f"{source} has a header alone, or no numbers. It needs a row a point under its header."

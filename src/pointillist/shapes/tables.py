@@ -93,14 +93,19 @@ def _npy(path: Path) -> pd.DataFrame:
     The file is mapped into memory, so that a header that claims more than the file holds is
     refused rather than given the memory.
     """
+    import warnings
+
     import numpy as np
 
     try:
-        values = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, TypeError, KeyError, SyntaxError, ArithmeticError) as error:
+        with warnings.catch_warnings():
+            # Headers that Python 2 wrote are read as well as others.
+            warnings.simplefilter("ignore", UserWarning)
+            values = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # the header is parsed as Python, and fails as Python does
         raise _corrupt(path, "an array of numbers in NumPy's format", error) from None
-    except (MemoryError, RecursionError) as error:
-        raise _corrupt(path, "an array in NumPy's format", error) from None
     if values.dtype.names:
         names = list(values.dtype.names)
         numeric = [values.dtype[name].kind in "iuf" for name in names]
