@@ -18,7 +18,7 @@ from benchmarks import machine, record, trials
 from benchmarks.common import FOLDER, PROJECT, Options, Part, parse, say
 from pointillist.errors import PointillistError, nearest
 
-PARTS = ("machine", "times", "quality", "race", "presets", "flops", "scaling")
+PARTS = ("machine", "times", "quality", "shapes", "race", "presets", "flops", "scaling")
 
 
 def main() -> None:
@@ -99,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5, help="runs behind each median")
     parser.add_argument("--seeds", type=int, default=3, help="seeds behind each figure of quality")
     parser.add_argument(
-        "--shapes", type=lambda text: text.split(","), default=(), help="shapes of quality: a,b"
+        "--shapes",
+        type=lambda text: text.split(","),
+        default=(),
+        help="shapes of quality and shapes: a,b",
     )
     parser.add_argument("--recipe", default="fast", help="environment that races")
     parser.add_argument(

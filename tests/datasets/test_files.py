@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io.core import DatasetError, Version, VersionNotFoundError
 
-from pointillist.datasets import GifDataset, ShapeDataset, Tensors, TensorsDataset
+from pointillist.datasets import (
+    GifDataset,
+    NewestTensorsDataset,
+    ShapeDataset,
+    Tensors,
+    TensorsDataset,
+)
 from pointillist.datasets.tensors import decode, encode
 from pointillist.errors import PointillistError
 
@@ -132,3 +138,17 @@ def test_shapes_are_read_only_and_previewed(tmp_path):
     assert len(preview["data"]) == 3
     with pytest.raises(DatasetError, match="read only"):
         shape.save(shape.load())
+
+
+def test_the_newest_version_of_each_folder_is_found(tmp_path):
+    for shape, version in (("cat", "1"), ("cat", "2"), ("dino", "1")):
+        dataset(tmp_path / shape, version).save(FILE)
+    found = NewestTensorsDataset(filepath=str(tmp_path), dataset="file.safetensors").load()
+    assert {shape: read().metadata["version"] for shape, read in found.items()} == {
+        "cat": "2",
+        "dino": "1",
+    }
+
+
+def test_no_folder_holds_no_newest_version(tmp_path):
+    assert NewestTensorsDataset(filepath=str(tmp_path / "no"), dataset="x").load() == {}

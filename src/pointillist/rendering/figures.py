@@ -28,7 +28,7 @@ METRIC_NAMES = {
 """The metrics that are drawn, in this order, in words."""
 HIGHER_IS_BETTER = {"coverage"}
 
-_LEFT, _RIGHT = 0.04, 0.96
+LEFT, RIGHT = 0.04, 0.96
 _ROUNDING = 1e-10
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def process_strip(
         anchors, *(style.limits_of(row[-1], margin=0, outliers=0.004).corners for row in rows)
     )
     width, head, gap, foot = 1500, 150, 44, 52
-    side = (_RIGHT - _LEFT) * width / len(ratios)
+    side = (RIGHT - LEFT) * width / len(ratios)
     tall = round(side * float(np.clip(window.aspect, 0.4, 1.3)))
     height = head + 2 * tall + gap + foot
     figure = style.new_figure(width, height)
@@ -99,14 +99,14 @@ def process_strip(
         colours = style.colours_of(row[0])
         for column, cloud in enumerate(row):
             box = (
-                _LEFT + (column + 0.03) * side / width,
+                LEFT + (column + 0.03) * side / width,
                 bottom / height,
                 0.94 * side / width,
                 tall / height,
             )
             _shape_panel(figure, box, window, cloud, anchors, colours)
     for column, ratio in enumerate(ratios):
-        x, y = _LEFT + (column + 0.5) * side / width, (foot + tall + gap / 2) / height
+        x, y = LEFT + (column + 0.5) * side / width, (foot + tall + gap / 2) / height
         text = f"σ/α = {style.ratio_text(ratio)}"
         style.write(figure, x, y, text, colour=style.FAINT_INK, ha="center", va="center")
     _arrow(figure, 1 - (head - 22) / height, "forward: noise is added", rightwards=True)
@@ -149,13 +149,13 @@ def samples_beside_truth(
     height = head + tall + foot
     figure = style.new_figure(width, height)
     for k, (name, cloud) in enumerate(clouds.items()):
-        box = (_LEFT + k * (side + 0.01), foot / height, side, tall / height)
+        box = (LEFT + k * (side + 0.01), foot / height, side, tall / height)
         _shape_panel(figure, box, window, cloud, None, style.colours_of(cloud))
         x, y = box[0] + side / 2, foot / 2 / height
         style.write(figure, x, y, name, colour=style.FAINT_INK, ha="center", va="center")
     ratios = {name: r for name in METRIC_NAMES if (r := _times_floor(metrics, name)) is not None}
     if ratios:
-        box = (0.665, foot / height, _RIGHT - 0.665, tall / height)
+        box = (0.665, foot / height, RIGHT - 0.665, tall / height)
         _floor_bars(figure, box, metrics, ratios)
     headline(figure, *_metrics_finding(metrics, ratios))
     return figure
@@ -205,13 +205,13 @@ def headline(figure: Figure, title: str, subtitle: str) -> None:
     """Write what is seen above a figure, and below it how to read it."""
     height = figure.get_size_inches()[1]
     heading = style.write(
-        figure, _LEFT, 1 - 0.28 / height, title, size=style.TITLE, weight="bold", va="center"
+        figure, LEFT, 1 - 0.28 / height, title, size=style.TITLE, weight="bold", va="center"
     )
-    style.shrink(heading, _RIGHT - _LEFT)
+    style.shrink(heading, RIGHT - LEFT)
     line = style.write(
-        figure, _LEFT, 1 - 0.51 / height, subtitle, colour=style.FAINT_INK, va="center"
+        figure, LEFT, 1 - 0.51 / height, subtitle, colour=style.FAINT_INK, va="center"
     )
-    style.shrink(line, _RIGHT - _LEFT)
+    style.shrink(line, RIGHT - LEFT)
 
 
 def _shape_panel(
@@ -233,7 +233,7 @@ def _shape_panel(
 def _arrow(figure: Figure, y: float, text: str, *, rightwards: bool) -> None:
     label = style.write(
         figure,
-        _LEFT if rightwards else _RIGHT,
+        LEFT if rightwards else RIGHT,
         y,
         text,
         colour=style.ACCENT,
@@ -242,7 +242,7 @@ def _arrow(figure: Figure, y: float, text: str, *, rightwards: bool) -> None:
     )
     extent = label.get_window_extent().transformed(figure.transFigure.inverted())
     gap = 0.008
-    ends = (extent.x1 + gap, _RIGHT) if rightwards else (extent.x0 - gap, _LEFT)
+    ends = (extent.x1 + gap, RIGHT) if rightwards else (extent.x0 - gap, LEFT)
     arrow = FancyArrowPatch(
         (ends[0], y),
         (ends[1], y),
@@ -451,11 +451,11 @@ def _floor_bars(
         above = box[1] + box[3] * (y + 0.38 * row)
         value, floor = metrics[name], metrics[f"{name}_floor"]
         _note(figure, box[0], above, METRIC_NAMES[name])
-        _note(figure, _RIGHT, above, f"{value:.3g}  (floor {floor:.3g})", style.FAINT_INK, "right")
+        _note(figure, RIGHT, above, f"{value:.3g}  (floor {floor:.3g})", style.FAINT_INK, "right")
     below = box[1] + box[3] * (1 - (len(ratios) + 0.05) * row)
     at_floor = figure.transFigure.inverted().transform(axes.transData.transform((1.0, 0.0)))[0]
     _note(figure, float(at_floor), below, "floor", ha="center")
-    _note(figure, _RIGHT, below, "times worse  →", style.FAINT_INK, "right")
+    _note(figure, RIGHT, below, "times worse  →", style.FAINT_INK, "right")
 
 
 def _note(

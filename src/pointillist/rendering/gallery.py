@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from pointillist.rendering import style
-from pointillist.rendering.figures import headline
+from pointillist.rendering.figures import LEFT, RIGHT, headline
 
-_PANEL, _LABEL, _GAP = 168, 26, 14
-"""Pixels: side of a panel, height of a name, room between tiles."""
+_PANEL, _LABEL, _GAP, _HEAD = 168, 26, 14, 110
+"""Pixels: side of a panel, height of a name, room between tiles, height of what stands above."""
 _ACROSS = 12
-"""Panels side by side."""
+"""Most panels side by side."""
 
 
 def contact_sheet(
@@ -25,16 +25,15 @@ def contact_sheet(
     """
     names = [*shapes, *(name for name in samples if name not in shapes)]
     paired = 2 if samples else 1
-    columns = max(1, min(_ACROSS // paired, len(names)))
+    columns = _columns(len(names), _ACROSS // paired)
     rows = math.ceil(len(names) / columns)
     tile = paired * _PANEL + _GAP
-    width = columns * tile + _GAP
-    head, foot = 110, 20
-    height = head + rows * (_PANEL + _LABEL + _GAP) + foot
+    width = round((columns * tile - _GAP) / (RIGHT - LEFT))
+    height = _HEAD + rows * (_PANEL + _LABEL + _GAP) + _GAP
     figure = style.new_figure(width, height)
     for k, name in enumerate(names):
-        left = _GAP + (k % columns) * tile
-        top = head + (k // columns) * (_PANEL + _LABEL + _GAP)
+        left = LEFT * width + (k % columns) * tile
+        top = _HEAD + (k // columns) * (_PANEL + _LABEL + _GAP)
         clouds = [shapes.get(name), samples.get(name)][:paired]
         window = style.limits_of(*(c for c in clouds if c is not None), margin=0.04, outliers=0.002)
         for j, cloud in enumerate(clouds):
@@ -63,6 +62,12 @@ def contact_sheet(
         style.shrink(label, paired * _PANEL / width)
     headline(figure, *_words(len(names), len(samples)))
     return figure
+
+
+def _columns(n: int, most: int) -> int:
+    """Return how many of `n` tiles stand side by side: nearly `most`, with the fullest last row."""
+    few = range(max(1, round(0.7 * most)), most + 1)
+    return min(n, min(few, key=lambda columns: (-n % columns, -columns)))
 
 
 def _words(n_shapes: int, n_models: int) -> tuple[str, str]:
