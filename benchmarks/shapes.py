@@ -1,9 +1,9 @@
-"""Every shape that needs no file, learnt with the defaults; and what it takes to ingest each kind of source.
+"""Every shape that needs no file, learnt with the defaults; and the time it takes to ingest a source.
 
-Quality is that of one run a shape, with the first held-out seed, through Kedro sessions as in quality.py.
-The picture of it, `gallery.png`, is the gallery pipeline's, from the models of these very runs. Ingest times are
-whole processes, `kedro run --pipelines ingest`; the photograph is one that scikit-learn brings along, scaled
-to 1000 x 1000 pixels.
+Quality is that of one run a shape, with the first held-out seed, through Kedro sessions as in
+quality.py. The picture of it, `gallery.png`, is the gallery pipeline's, from the models of these very
+runs. Ingest times are whole processes, `kedro run --pipelines ingest`; the photograph is one that
+scikit-learn brings along, scaled to 1000 x 1000 pixels.
 """
 
 from __future__ import annotations

@@ -271,6 +271,49 @@ def test_own_shape_goes_through_the_whole_project(project, tmp_path):
     assert samples.notna().all(axis=None)
 
 
+def draw(file: Path) -> None:
+    """Draw a ring, black on white, or an SVG of it."""
+    if file.suffix == ".svg":
+        ring = '<circle cx="50" cy="50" r="40"/>'
+        file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg">{ring}</svg>')
+        return
+    y, x = np.mgrid[-1:1:100j, -1:1:100j]
+    ring = abs(np.hypot(x, y) - 0.8) < 0.1
+    Image.fromarray(np.where(ring, 0, 255).astype("uint8")).save(file)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "jpg", "webp"])
+def test_drawings_and_pictures_become_points(project, suffix):
+    draw(project / f"data/01_raw/ring.{suffix}")
+    run(project, "ingest", shape="ring", source={"n_points": 300})
+    points = pd.read_parquet(saved(project, "shape_points")[-1]).to_numpy()
+    radius = np.hypot(*(points - points.mean(0)).T)
+    assert len(points) == 300
+    assert radius.std() < 0.1 * radius.mean()
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_word_is_written(project, filled):
+    run(project, "ingest", text="Hi, you", source={"filled": filled, "n_points": 500})
+    (file,) = saved(project, "shape_points")
+    assert "Hi_you" in file.parts
+    points = pd.read_parquet(file)
+    assert len(points) == 500
+    assert np.ptp(points["x"]) > 2 * np.ptp(points["y"])
+
+
+def test_the_gallery_shows_every_shape_and_what_was_learnt(project, caplog):
+    run(project, "train", shape="cat", tracking=False)
+    draw(project / "data/01_raw/ring.png")
+    (project / "data/01_raw/bad.csv").write_text("x,y\n1,one\n")
+    with caplog.at_level("WARNING", logger="pointillist"):
+        run(project, "gallery")
+    assert "bad is left out" in caplog.text
+    (picture,) = saved(project, "gallery")
+    with Image.open(picture) as image:
+        assert image.width > 1000
+
+
 def test_a_sampled_shape_need_not_exist_any_more(project):
     own = project / "data/01_raw/vee.csv"
     own.write_text("x,y\n-1,1\n0,0\n1,1\n")
@@ -289,14 +332,30 @@ def test_presets_run(project, environment):
 REFUSED = {
     "shpae=cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
     "training.steps=-5": "'training.steps': input should be greater than or equal to 1 (got -5)",
-    "shape=unicorn": "Put your own at data/01_raw/unicorn.csv (columns x,y)",
+    "shape=unicorn": "Put your own at data/01_raw/unicorn.csv",
     "training.stepz=9": "Did you mean 'training.steps'?",
     "shape_file=no.csv": "The shape_file 'no.csv' does not exist",
+    "shape_file=.": "The shape_file '.' is a folder",
+    "shape=../secret": "Parameter 'shape' can't be '../secret'",
+    "shape_file=README.md": "files of the kind '.md' aren't read",
+    "shape_file=empty.csv": "empty.csv is empty",
+    "shape_file=blank.png": "blank.png",
+    "shape_file=broken.svg": "broken.svg",
+    "shape_file=words.csv": "words.csv, line 3, column y: 'four'",
+    "shape_file=README.md,text=Hi": "Give shape_file or text, not both",
+    "shape=cat,source.n_points=9": "source.n_points has no effect on",
+    "shape=moons,source.turns=9": "source.turns has no effect on moons",
+    "text=Hi,source.font=Nonesuch": "Nonesuch",
+    "max_megabytes=0.00001,shape_file=words.csv": "max_megabytes=",
 }
 
 
 @pytest.mark.parametrize("parameters", REFUSED)
 def test_wrong_parameters_are_refused_before_anything_is_written(project, parameters):
+    (project / "empty.csv").touch()
+    (project / "words.csv").write_text("x,y\n1,2\n3,four\n5,6\n")
+    (project / "broken.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><path d='M0")
+    Image.new("L", (40, 40), 255).save(project / "blank.png")
     before = sorted(project.rglob("*"))
     result = kedro(project, "run", "--params", parameters)
     assert result.returncode == 1

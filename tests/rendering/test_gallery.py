@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -43,7 +45,7 @@ def test_panels_do_not_overlap_and_stay_on_the_sheet() -> None:
     boxes = [axes.get_position() for axes in figure.axes]
     assert all(0 <= b.x0 < b.x1 <= 1 and 0 <= b.y0 < b.y1 <= 1 for b in boxes)
     lefts = sorted({(round(b.x0, 6), round(b.x1, 6)) for b in boxes})
-    assert all(a[1] <= b[0] + 1e-6 for a, b in zip(lefts, lefts[1:], strict=False))
+    assert all(a[1] <= b[0] + 1e-6 for a, b in pairwise(lefts))
 
 
 @pytest.mark.parametrize("n", [13, 25, 37, 49, 50])
