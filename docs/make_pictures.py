@@ -1,0 +1,82 @@
+"""`make pictures`: every picture of the README and the docs, made by the project's own commands.
+
+Each is one output of one `kedro run` in a copy of the project, with the defaults and seed 0; PNGs are
+saved with a palette of 256 colours, so that all of them together stay small.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.common import kedro, project_copy
+
+DOCS = Path(__file__).resolve().parent
+PICTURES = DOCS / "pictures"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command, and the outputs of it that are kept: file name in docs/pictures -> dataset's file."""
+
+    parameters: str
+    kept: dict[str, str]
+    pipelines: str = "__default__"
+
+
+RUNS = (
+    Run(
+        "shape=dino",
+        {
+            "dino.gif": "animation.gif",
+            "process.png": "process.png",
+            "risk.png": "risk.png",
+            "samples.png": "samples.png",
+        },
+    ),
+    Run("shape=dino", {"samplers.png": "samplers.png"}, "samplers"),
+    Run("shape_file=boat.svg", {"drawing.gif": "animation.gif", "drawing.png": "process.png"}),
+    Run("shape_file=flower.jpg", {"photograph.gif": "animation.gif", "photograph.png": "process.png"}),
+    Run("text=Hello,source.filled=true", {"word.png": "process.png"}),
+)
+
+
+def main() -> None:
+    """Run what is named on the command line (file names), or all, and keep the pictures."""
+    wanted = set(sys.argv[1:])
+    if unknown := wanted - {name for run in RUNS for name in run.kept}:
+        sys.exit(f"Unknown: {', '.join(unknown)}.")
+    with project_copy() as project:
+        shutil.copy(DOCS / "examples" / "boat.svg", project)
+        _photograph(project / "flower.jpg")
+        for run in RUNS:
+            if wanted and not wanted & set(run.kept):
+                continue
+            kedro(project, "run", "--pipelines", run.pipelines, "--params", run.parameters)
+            for name, output in run.kept.items():
+                found = project.glob(f"data/08_reporting/*/{output}/*/{output}")
+                _keep(max(found, key=lambda path: path.stat().st_mtime), PICTURES / name)
+
+
+def _photograph(path: Path) -> None:
+    """Write the middle of the photograph of a flower that scikit-learn brings along (by dany13, CC BY)."""
+    from sklearn.datasets import load_sample_image
+
+    Image.fromarray(load_sample_image("flower.jpg")).save(path, quality=92)
+
+
+def _keep(source: Path, target: Path) -> None:
+    if target.suffix == ".png":
+        with Image.open(source) as image:
+            image.convert("RGB").quantize(256).save(target, optimize=True)
+    else:
+        shutil.copy(source, target)
+    print(f"{target.relative_to(DOCS.parent)}: {target.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
