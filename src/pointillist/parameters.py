@@ -104,6 +104,13 @@ class Source(Group):
         description="Pictures: ink, from 0 (white or clear) to 1 (black), up to which the paper stays "
         "bare.",
     )
+    contrast: float = Field(
+        1.5,
+        ge=0.25,
+        le=4,
+        description="Pictures: power of the ink above the threshold that the density of points goes "
+        "with; more leaves half-tones emptier.",
+    )
 
 
 class Schedule(Group):

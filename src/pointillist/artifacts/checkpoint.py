@@ -35,13 +35,14 @@ class Checkpoint:
     shape: str
     parameters: dict[str, Any]
     """The groups data, schedule, network and training, and the seed, as they were at training."""
+    weights: np.ndarray | None = None
+    """How much each point counts (N,), float64; None: all alike."""
 
     @cached_property
     def density(self) -> GaussianMixture:
         """The truth in model coordinates, float64, on the CPU."""
-        return make_density(
-            self.points, self.normalizer, Data.model_validate(self.parameters["data"])
-        )
+        data = Data.model_validate(self.parameters["data"])
+        return make_density(self.points, self.normalizer, data, self.weights)
 
     def to(self, device: torch.device) -> Checkpoint:
         """Move the network (not the truth, which stays exact on the CPU) to `device`."""
@@ -54,12 +55,22 @@ class Checkpoint:
 
     def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""
-        return torch.from_numpy(shapes.Normalizer.fit(self.points).apply(np.asarray(points)))
+        return torch.from_numpy(self._standardizer.apply(np.asarray(points)))
+
+    @cached_property
+    def _standardizer(self) -> shapes.Normalizer:
+        return shapes.Normalizer.fit(self.points, weights=self.weights)
 
 
-def make_density(points: np.ndarray, normalizer: shapes.Normalizer, data: Data) -> GaussianMixture:
+def make_density(
+    points: np.ndarray,
+    normalizer: shapes.Normalizer,
+    data: Data,
+    weights: np.ndarray | None = None,
+) -> GaussianMixture:
     """Return the truth of `points` (N, 2, original coordinates) in model coordinates, float64."""
-    return GaussianMixture(torch.from_numpy(normalizer.apply(points)), data.bandwidth)
+    shares = None if weights is None else torch.from_numpy(weights)
+    return GaussianMixture(torch.from_numpy(normalizer.apply(points)), data.bandwidth, shares)
 
 
 def pack(checkpoint: Checkpoint) -> Tensors:
@@ -68,12 +79,21 @@ def pack(checkpoint: Checkpoint) -> Tensors:
     return Tensors(
         tensors={
             "points": torch.from_numpy(np.ascontiguousarray(checkpoint.points)),
+            **(
+                {"weights": torch.from_numpy(np.ascontiguousarray(checkpoint.weights))}
+                if checkpoint.weights is not None
+                else {}
+            ),
             **{_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in _untied(weights)},
         },
         metadata={
             "kind": "denoiser",
             "shape": checkpoint.shape,
-            "shape_digest": shapes.digest(checkpoint.points),
+            "shape_digest": shapes.digest(
+                checkpoint.points
+                if checkpoint.weights is None
+                else np.column_stack((checkpoint.points, checkpoint.weights))
+            ),
             "normalizer": checkpoint.normalizer.to_dict(),
             "parameters": checkpoint.parameters,
             "package_version": __version__,
@@ -109,6 +129,7 @@ def unpack(file: Tensors) -> Checkpoint:
         denoiser.load_state_dict(_retied(weights, denoiser), strict=True)
         Data.model_validate(parameters["data"])
         points = file.tensors["points"].numpy()
+        counted = file.tensors.get("weights")
         normalizer = shapes.Normalizer.from_dict(file.metadata["normalizer"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise PointillistError(
@@ -117,7 +138,14 @@ def unpack(file: Tensors) -> Checkpoint:
             f"run --pipelines train --params shape={file.metadata.get('shape')}"
         ) from error
     denoiser.eval().requires_grad_(False)
-    return Checkpoint(denoiser, points, normalizer, file.metadata["shape"], parameters)
+    return Checkpoint(
+        denoiser,
+        points,
+        normalizer,
+        file.metadata["shape"],
+        parameters,
+        None if counted is None else counted.numpy(),
+    )
 
 
 def _untied(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:

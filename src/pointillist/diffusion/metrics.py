@@ -21,32 +21,43 @@ Draw = Callable[[int], Tensor]
 """n -> n independent points of the truth, (n, 2)."""
 
 _BLOCK_ROWS = 4096
+# Above it a tree finds the nearest anchor sooner than all distances do.
+_MOST_PAIRED = 16_384
 
 
 def nearest_anchor(x: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
     """Return for each of x (n, 2) the distance to its nearest anchor and that anchor's index, (n,)."""
+    if len(anchors) > _MOST_PAIRED:
+        from scipy.spatial import KDTree
+
+        distance, index = KDTree(anchors.cpu().numpy()).query(x.cpu().numpy())
+        return torch.from_numpy(distance).to(x), torch.from_numpy(index).to(x.device)
     parts = [torch.cdist(rows, anchors).min(-1) for rows in x.split(_BLOCK_ROWS)]
     return torch.cat([p.values for p in parts]), torch.cat([p.indices for p in parts])
 
 
-def anchor_distances(x: Tensor, anchors: Tensor) -> dict[str, float]:
+def anchor_distances(x: Tensor, anchors: Tensor, shares: Tensor | None = None) -> dict[str, float]:
     r"""Return the metrics that need only the anchors, d being the distance to the nearest of them.
+
+    `shares` (N,) are the weights pi_i of the anchors, of sum 1; None: all alike.
 
     ============= ==========================================================================
     off_manifold  share of samples with d > `REACH`
     nn95          95th percentile of d, standardised units
-    coverage      share of anchors that are nearest to some sample with d <= `REACH`
-    tv            total variation 1/2 sum_i abs(n_i / n - 1 / N) of nearest-anchor counts n_i
+    coverage      sum of pi_i over the anchors that are nearest to some sample with d <= `REACH`
+    tv            total variation 1/2 sum_i abs(n_i / n - pi_i) of nearest-anchor counts n_i
     ============= ==========================================================================
     """
     distance, nearest = nearest_anchor(x, anchors)
     counts = torch.bincount(nearest, minlength=len(anchors)).double()
     reached = torch.bincount(nearest[distance <= REACH], minlength=len(anchors)) > 0
+    expected = 1 / len(anchors) if shares is None else shares
+    covered = reached.double()
     return {
         "off_manifold": (distance > REACH).double().mean().item(),
         "nn95": distance.double().quantile(0.95).item(),
-        "coverage": reached.double().mean().item(),
-        "tv": 0.5 * (counts / len(x) - 1 / len(anchors)).abs().sum().item(),
+        "coverage": (covered.mean() if shares is None else shares @ covered).item(),
+        "tv": 0.5 * (counts / len(x) - expected).abs().sum().item(),
     }
 
 
@@ -71,12 +82,16 @@ def unit_directions(n: int, generator: torch.Generator) -> Tensor:
 
 
 def distances(
-    x: Tensor, anchors: Tensor, references: list[Tensor], directions: Tensor
+    x: Tensor,
+    anchors: Tensor,
+    references: list[Tensor],
+    directions: Tensor,
+    shares: Tensor | None = None,
 ) -> dict[str, float]:
     """Return `anchor_distances` and sw2, its mean over the references' `sorted_projections`."""
     projected = sorted_projections(x, directions)
     sliced = [sliced_wasserstein(projected, other) for other in references]
-    return anchor_distances(x, anchors) | {"sw2": sum(sliced) / len(sliced)}
+    return anchor_distances(x, anchors, shares) | {"sw2": sum(sliced) / len(sliced)}
 
 
 def classifier_features(x: Tensor, anchors: Tensor) -> Tensor:
@@ -113,6 +128,7 @@ def compare(
     projections: int,
     generator: torch.Generator,
     exact_w2: bool = False,
+    shares: Tensor | None = None,
 ) -> dict[str, float]:
     """Return every metric of x (n, 2) and, as ``<name>_floor``, its mean over fresh draws of the truth.
 
@@ -127,7 +143,7 @@ def compare(
     reference_sums = two_sample.self_sums(draws[0])
 
     def score(points: Tensor) -> dict[str, float]:
-        scores = distances(points, anchors, references, directions)
+        scores = distances(points, anchors, references, directions, shares)
         scores |= two_sample_tests(points, draws[0], reference_sums, anchors)
         if exact_w2:
             scores["w2"] = two_sample.exact_wasserstein(points, draws[0])

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_MASK = 1500
+"""Pixels along the longer side of the mask of what lines enclose."""
+
+
 def along(lines: Sequence[np.ndarray], n: int) -> np.ndarray:
     """Return n points (n, 2) at even distances along all `lines` together.
 
@@ -82,3 +86,64 @@ def _evenly(line: np.ndarray, lengths: np.ndarray, n: int) -> np.ndarray:
     closed = len(line) > 2 and bool((line[0] == line[-1]).all())
     at = (np.arange(n) + (0.0 if closed else 0.5)) * (lengths[-1] / n)
     return np.stack([np.interp(at, lengths, line[:, axis]) for axis in (0, 1)], axis=-1)
+
+
+def inside(lines: Sequence[np.ndarray], n: int, seed: int) -> np.ndarray:
+    """Return n points (n, 2), spread evenly over what the `lines` enclose.
+
+    Inside is where they wind around a point (the non-zero rule of fonts and SVG), so that a line which
+    runs the other way round leaves a hole; an open line is closed by a straight one.
+
+    Raises
+    ------
+    ValueError
+        If they enclose nothing.
+    """
+    import numpy as np
+
+    from pointillist.shapes import pictures
+
+    low = np.min([line.min(0) for line in lines], axis=0)
+    extent = float(np.ptp(np.concatenate(lines), axis=0).max())
+    if extent == 0:
+        raise ValueError("the lines enclose nothing")
+    scale = _MASK / extent
+    winding = _winding([(line - low) * scale for line in lines])
+    if not winding.any():
+        raise ValueError("the lines enclose nothing")
+    placed = pictures.place(
+        (winding != 0).astype(np.float32),
+        n,
+        invert=False,
+        threshold=0,
+        contrast=1,
+        seed=seed,
+        source="the mask",
+    )
+    return placed / scale + low
+
+
+def _winding(lines: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how often `lines`, pixels, y upwards, wind around each pixel: rows from the top."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    width, height = (int(side) + 1 for side in np.max([line.max(0) for line in lines], axis=0))
+    winding = np.zeros((height, width), dtype=np.int16)
+    for line in lines:
+        if len(line) < 3:
+            continue
+        mask = Image.new("1", (width, height))
+        # Pixel (0, 0) is centred on a half, and rows count downwards.
+        corners = np.stack((line[:, 0] - 0.5, height - line[:, 1] - 0.5), -1)
+        ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners.tolist()], fill=1)
+        winding += np.asarray(mask, dtype=np.int16) * (1 if _area(line) > 0 else -1)
+    return winding
+
+
+def _area(line: np.ndarray) -> float:
+    """Return the area that a closed line goes round, positive if anticlockwise."""
+    import numpy as np
+
+    x, y = line.T
+    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2

@@ -7,7 +7,10 @@ from typing import Any
 
 
 def digest(points: Any) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of `points` (N, 2) as little-endian doubles."""
+    """Return 16 hexadecimal digits of the SHA-256 of `points` (N, 2) as little-endian doubles.
+
+    Weights, where there are any, are a third column.
+    """
     import numpy as np
 
     content = np.ascontiguousarray(points, dtype="<f8").tobytes()

@@ -65,7 +65,12 @@ class Outlines:
         _refuse_others(options, self.takes, self.name)
         n = self.size(options)
         if options.filled:
-            return _frame(curves.inside(self.lines, n, options.seed), self.name)
+            try:
+                return _frame(curves.inside(self.lines, n, options.seed), self.name)
+            except ValueError:
+                raise PointillistError(
+                    f"The lines of {self.name} enclose nothing to fill. Leave source.filled out."
+                ) from None
         return _frame(curves.along(self.lines, n), self.name)
 
     def size(self, options: Source) -> int:
@@ -110,6 +115,7 @@ class Picture:
             self.size(options),
             invert=options.invert,
             threshold=options.threshold,
+            contrast=options.contrast,
             seed=options.seed,
             source=self.name,
         )

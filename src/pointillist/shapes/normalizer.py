@@ -25,16 +25,25 @@ class Normalizer:
 
     @classmethod
     def fit(
-        cls, points: np.ndarray, center: Pair | None = None, scale: Pair | None = None
+        cls,
+        points: np.ndarray,
+        center: Pair | None = None,
+        scale: Pair | None = None,
+        weights: np.ndarray | None = None,
     ) -> Normalizer:
         """Standardise `points` (N, 2), original coordinates, unless `center` or `scale` is given.
 
-        The deviation is the population's, so that the anchors' is exactly 1. An axis along which
+        Points count by their `weights` (N,), positive; None: all alike. The deviation is the
+        population's, so that the anchors' is exactly 1. An axis along which
         the shape extends by no more than rounding takes the other's scale: a vertical line stays a
         line. The scale is above 0 whenever two points differ by more than a double can square.
         """
+        mean = _mean(points, weights)
         if scale is None:
-            deviation = points.std(0)
+            # Without weights numpy's own, whose rounding is less.
+            deviation = (
+                points.std(0) if weights is None else _mean((points - mean) ** 2, weights) ** 0.5
+            )
             flat = (deviation <= _THINNEST * deviation.max()) | (
                 deviation <= _ROUNDING * abs(points).max(0)
             )
@@ -43,7 +52,6 @@ class Normalizer:
             )
             scale = (x, y)
         if center is None:
-            mean = points.mean(0)
             center = (float(mean[0]), float(mean[1]))
         return cls(center, scale)
 
@@ -68,3 +76,11 @@ class Normalizer:
         """Rebuild the map from `to_dict`."""
         (cx, cy), (sx, sy) = values["center"], values["scale"]
         return cls((float(cx), float(cy)), (float(sx), float(sy)))
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return the mean (2,) of values (N, 2) by weights (N,)."""
+    if weights is None:
+        return values.mean(0)
+    # From the first value on, so that a shape far from the origin loses no digits.
+    return values[0] + (weights / weights.sum()) @ (values - values[0])

@@ -137,3 +137,9 @@ def flatness(table: pd.DataFrame) -> str | None:
         if deviation <= tolerance:
             return f"{axis} is the same for all points: {learnt}."
     return f"all points lie on one line: {learnt}." if aside <= tolerance else None
+
+
+def split(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the points (N, 2) of a table and, if it has any, their weights (N,), float64."""
+    weights = table["weight"].to_numpy(dtype="float64") if "weight" in table else None
+    return table[["x", "y"]].to_numpy(dtype="float64"), weights

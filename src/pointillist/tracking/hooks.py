@@ -131,7 +131,7 @@ class TrackingHooks:
         if (version := _version(self._run.catalog, dataset_name)) is not None:
             self._run.note_loaded(dataset_name, version)
         if dataset_name == "shape_points":
-            self._run.log_shape(shapes.digest(data[["x", "y"]].to_numpy()))
+            self._run.log_shape(shapes.digest(data.to_numpy()))
         if dataset_name == "denoiser":
             self._run.adopt(data.metadata, version)
 
@@ -142,7 +142,7 @@ class TrackingHooks:
             return
         self._run.saved.add(dataset_name)
         if dataset_name == "shape_points":
-            self._run.log_shape(shapes.digest(data[["x", "y"]].to_numpy()))
+            self._run.log_shape(shapes.digest(data.to_numpy()))
         dataset = self._run.catalog.get(dataset_name)
         wishes = (getattr(dataset, "metadata", None) or {}).get("mlflow", {})
         if wishes.get("metrics"):

@@ -45,6 +45,7 @@ def measure_samples(
         projections=evaluation.projections,
         generator=generator,
         exact_w2=evaluation.exact_w2,
+        shares=model.density.weights,
     )
     path = model.denoiser.path
     start_rule = reverse_chain.metadata["sampling"]["start"]

@@ -10,7 +10,7 @@ import pandas as pd
 from pointillist import shapes
 from pointillist.parameters import Data, Source
 from pointillist.shapes.materials import Material
-from pointillist.shapes.points import flatness
+from pointillist.shapes.points import flatness, split
 
 logger = logging.getLogger(__name__)
 
@@ -25,4 +25,5 @@ def collect_points(raw_shape: Material, source: Source) -> pd.DataFrame:
 
 def fit_normalizer(shape_points: pd.DataFrame, data: Data) -> dict[str, Any]:
     """Find the centre and scale that standardise the points: mean 0, deviation 1 on each axis."""
-    return shapes.Normalizer.fit(shape_points.to_numpy(), data.center, data.scale).to_dict()
+    points, weights = split(shape_points)
+    return shapes.Normalizer.fit(points, data.center, data.scale, weights).to_dict()

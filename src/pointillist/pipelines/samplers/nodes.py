@@ -69,4 +69,6 @@ def _scorer(
     draws = (standardize(model.density.sample(n, generator)[0]) for _ in range(_REFERENCES))
     references = [diffusion.metrics.sorted_projections(x, directions) for x in draws]
     anchors = model.standardize(model.points)
-    return lambda x: diffusion.metrics.distances(standardize(x), anchors, references, directions)
+    return lambda x: diffusion.metrics.distances(
+        standardize(x), anchors, references, directions, model.density.weights
+    )

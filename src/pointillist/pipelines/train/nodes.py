@@ -10,6 +10,7 @@ from pointillist import artifacts, diffusion, shapes
 from pointillist.datasets import Tensors
 from pointillist.parameters import Data, Network, Schedule, Training
 from pointillist.progress import track
+from pointillist.shapes.points import split
 
 
 def train_denoiser(
@@ -26,8 +27,8 @@ def train_denoiser(
     """Teach a small network to say, for a noisy point, where on the shape it came from."""
     where = diffusion.devices.resolve(device)
     transform = shapes.Normalizer.from_dict(normalizer)
-    points = shape_points.to_numpy()
-    density = artifacts.checkpoint.make_density(points, transform, data)
+    points, weights = split(shape_points)
+    density = artifacts.checkpoint.make_density(points, transform, data, weights)
     path = diffusion.schedules.make_path(schedule)
     network = diffusion.denoiser.fitted(network, density)
     denoiser = diffusion.denoiser.initialize(network, path, seed).to(where)
@@ -53,5 +54,6 @@ def train_denoiser(
             "network": network.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
         },
+        weights,
     )
     return artifacts.checkpoint.pack(trained), pd.DataFrame(history)

@@ -1,0 +1,146 @@
+"""Pictures: how much ink each pixel has, and points placed so that each takes its share of it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from pointillist.errors import PointillistError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_MOST_PIXELS = 100_000_000
+# Longest side after scaling down: finer detail than this no 4,000 points can show.
+_SIDE = 1024
+# Pixels a point should have at least, so that its place isn't that of a pixel.
+_PIXELS_PER_POINT = 24
+_ITERATIONS = 30
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the ink of a picture (height, width), float32: 0 is white or clear, 1 black.
+
+    Ink is 1 - luminance, as the eye sees steps of grey (gamma-encoded, Rec. 601), times opacity. A
+    picture whose opaque part is all of one colour, such as an icon, is told by its opacity alone.
+
+    Raises
+    ------
+    PointillistError
+        If the file is no PNG, JPEG or WebP picture, is damaged, or has more than 100 million pixels.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as opened:
+                if opened.width * opened.height > _MOST_PIXELS:
+                    raise PointillistError(
+                        f"{path} has {opened.width} x {opened.height} pixels; at most "
+                        f"{_MOST_PIXELS:,} are read. Scale it down."
+                    )
+                opened.draft("RGB", (_SIDE, _SIDE))
+                picture = ImageOps.exif_transpose(opened)
+                return _ink(np, picture)
+    except PointillistError:
+        raise
+    except UnidentifiedImageError:
+        raise PointillistError(
+            f"{path} is no picture of the kinds {', '.join(_FORMATS)}."
+        ) from None
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PointillistError(f"{path} is damaged: {reason}. Save the picture anew.") from None
+
+
+def place(
+    ink: np.ndarray,
+    n: int,
+    *,
+    invert: bool,
+    threshold: float,
+    contrast: float,
+    seed: int,
+    source: str,
+) -> np.ndarray:
+    """Place n points so that their density follows the ink (height, width): (n, 2), pixels, y upwards.
+
+    The density is that of the ink above `threshold`, to the power of `contrast`. Weighted Voronoi
+    stippling (Secord 2002): Lloyd's iteration from a weighted draw. It converges to points whose
+    density goes with the square root of the weight (Du, Faber & Gunzburger 1999, section 6.4, in two
+    dimensions), so the weight is the square of the density.
+
+    Raises
+    ------
+    PointillistError
+        If no pixel has more ink than `threshold`.
+    """
+    import numpy as np
+    from scipy.spatial import KDTree
+
+    ink = 1 - ink if invert else ink
+    if not (ink > threshold).any():
+        wanted = "lighter" if invert else "darker"
+        raise PointillistError(
+            f"{source} has no pixel {wanted} than source.threshold={threshold:g} (the greatest ink is "
+            f"{ink.max():.2g}). Lower it, or set source.invert={str(not invert).lower()}."
+        )
+    pixels, density, size = _inked(np.maximum(ink - threshold, 0) ** contrast, n)
+    rng = np.random.default_rng(seed)
+    first = rng.choice(len(pixels), n, replace=len(pixels) < n, p=density / density.sum())
+    points = pixels[first] + rng.uniform(-0.5, 0.5, (n, 2)) * size
+    mass = density**2
+    for _ in range(int(np.clip(_ITERATIONS * 10_000 // n, 4, _ITERATIONS))):
+        nearest = KDTree(points).query(pixels)[1]
+        total = np.bincount(nearest, mass, n)
+        held = total > 0
+        for axis in range(2):
+            moment = np.bincount(nearest, mass * pixels[:, axis], n)
+            points[held, axis] = moment[held] / total[held]
+    return points
+
+
+def _ink(np: Any, picture: Image) -> np.ndarray:
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        from PIL.Image import fromarray
+
+        greys = np.asarray(picture, dtype=np.float32)
+        picture = fromarray((greys * (255 / max(greys.max(), 1))).astype(np.uint8))
+    clear = picture.has_transparency_data
+    picture = picture.convert("RGBA" if clear else "RGB")
+    picture.thumbnail((_SIDE, _SIDE))
+    channels = np.asarray(picture, dtype=np.float32) / 255
+    luminance = channels[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    if not clear:
+        return 1 - luminance
+    opacity = channels[..., 3]
+    shown = luminance[opacity > 0.5]
+    one_colour = shown.size > 0 and float(np.ptp(shown)) < 0.02 and float(opacity.min()) < 0.5
+    return opacity if one_colour else (1 - luminance) * opacity
+
+
+def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return pixels that aren't bare, (m, 2), their density and side: as many as n points need."""
+    import numpy as np
+    from PIL import Image
+
+    rows, columns = (np.flatnonzero((density > 0).any(axis)) for axis in (1, 0))
+    top, left = rows[0], columns[0]
+    window = density[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.float32)
+    share = float((window > 0).mean())
+    wanted = np.sqrt(_PIXELS_PER_POINT * n / (share * window.size))
+    height, width = (max(1, round(side * wanted)) for side in window.shape)
+    resample = Image.Resampling.BOX if wanted < 1 else Image.Resampling.BILINEAR
+    scaled = np.asarray(Image.fromarray(window).resize((width, height), resample))
+    row, column = np.nonzero(scaled > 0)
+    across, down = window.shape[1] / width, window.shape[0] / height
+    x = left + (column + 0.5) * across
+    y = density.shape[0] - (top + (row + 0.5) * down)
+    return np.stack((x, y), -1), scaled[row, column].astype(np.float64), across
