@@ -56,7 +56,7 @@ def main() -> None:
         sys.exit(f"Unknown: {', '.join(unknown)}.")
     with project_copy() as project:
         shutil.copy(DOCS / "examples" / "boat.svg", project)
-        # Grace Hopper: a photograph of the U.S. Navy, in the public domain, which matplotlib brings along.
+        # Grace Hopper, photographed by the U.S. Navy (public domain); matplotlib brings it along.
         shutil.copy(get_sample_data("grace_hopper.jpg", asfileobj=False), project / "portrait.jpg")
         for run in RUNS:
             if wanted and not wanted & set(run.kept):

@@ -42,15 +42,14 @@ def read(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
-                    raise PointillistError(
-                        f"{path} has {opened.width} x {opened.height} pixels; at most "
-                        f"{_MOST_PIXELS:,} are read. Scale it down."
-                    )
+                    raise _too_large(path)
                 opened.draft("RGB", (_SIDE, _SIDE))
                 picture = ImageOps.exif_transpose(opened)
                 return _ink(np, picture)
     except PointillistError:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
     except UnidentifiedImageError:
         raise PointillistError(
             f"{path} is no picture of the kinds {', '.join(_FORMATS)}."
@@ -105,6 +104,10 @@ def place(
             moment = np.bincount(nearest, mass * pixels[:, axis], n)
             points[held, axis] = moment[held] / total[held]
     return points
+
+
+def _too_large(path: Path) -> PointillistError:
+    return PointillistError(f"{path} has more than {_MOST_PIXELS:,} pixels. Scale it down.")
 
 
 def _ink(np: Any, picture: Image) -> np.ndarray:

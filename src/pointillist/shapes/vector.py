@@ -24,8 +24,7 @@ _MOST_ELEMENTS, _MOST_SEGMENTS, _DEEPEST = 100_000, 200_000, 200
 # The square of a larger coordinate, in units of the drawing, says nothing any more.
 _GREATEST = 1e9
 _LINES_PER_CURVE = 48
-_DRAWN = frozenset({"path", "polygon", "polyline", "line", "circle", "ellipse", "rect"})
-_HIDING = frozenset({"clipPath", "mask", "marker", "pattern", "symbol"})
+_HIDING = frozenset({"clipPath", "mask", "marker", "pattern"})
 _OUTSIDE = re.compile(r"url\(\s*['\"]?\s*(?!['\"]?\s*#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
 
 
@@ -133,11 +132,15 @@ def _refuse_bombs(root: Element, path: Path) -> None:
 
 
 def _hide(root: Element) -> None:
-    """Take out what is there to be referred to in other ways than by being drawn."""
-    for parent in root.iter():
+    """Take out what clips and paints; put symbols, which show where they are used, among the defs."""
+    for parent in list(root.iter()):
         for child in list(parent):
-            if _tag(child) in _HIDING - {"symbol"}:
+            if _tag(child) in _HIDING:
                 parent.remove(child)
+            elif _tag(child) == "symbol":
+                defs = parent.makeelement(child.tag.replace("symbol", "defs"), {})
+                defs.append(child)
+                parent[list(parent).index(child)] = defs
 
 
 def _flattened(root: Element, path: Path) -> list[np.ndarray]:

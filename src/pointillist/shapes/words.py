@@ -44,9 +44,13 @@ def outlines(text: str, font: str) -> list[np.ndarray]:
             f"The font {font!r} has no {lacking[0]!r} (U+{ord(lacking[0]):04X}) for the word {text!r}. "
             "Choose another: --params source.font=NAME."
         )
-    with mpl.rc_context({"text.parse_math": False}):
-        path = TextPath((0, 0), text, size=_EM, prop=family)
-    polygons = map(np.asarray, path.to_polygons(closed_only=True))
+    try:
+        with mpl.rc_context({"text.parse_math": False}):
+            path = TextPath((0, 0), text, size=_EM, prop=family)
+        polygons = [np.asarray(polygon) for polygon in path.to_polygons(closed_only=True)]
+    except AttributeError:
+        # What matplotlib makes of a text without a single line in it.
+        polygons = []
     lines = [polygon / _EM for polygon in polygons if len(polygon) > 2]
     if not lines:
         raise PointillistError(f"The word {text!r} has nothing to see. Give letters.")
