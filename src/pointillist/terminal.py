@@ -163,7 +163,7 @@ def print_shapes(folder: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table, markup=False)
     console.print(
-        f"\nYour own: {folder}/NAME.* or --params shape_file=PATH; a word: --params text=WORD"
+        "\nYour own: data/01_raw/NAME.* or --params shape_file=PATH; a word: --params text=WORD"
     )
 
 

@@ -72,7 +72,7 @@ def place(
     """Place n points so that their density follows the ink (height, width): (n, 2), pixels, y upwards.
 
     The density is that of the ink above `threshold`, to the power of `contrast`. Weighted Voronoi
-    stippling (Secord 2002): Lloyd's iteration from a weighted draw. It converges to points whose
+    stippling (Secord 2002): Lloyd's iteration from a stratified draw. It converges to points whose
     density goes with the square root of the weight (Du, Faber & Gunzburger 1999, section 6.4, in two
     dimensions), so the weight is the square of the density.
 
@@ -93,8 +93,12 @@ def place(
         )
     pixels, density, size = _inked(np.maximum(ink - threshold, 0) ** contrast, n)
     rng = np.random.default_rng(seed)
-    first = rng.choice(len(pixels), n, replace=len(pixels) < n, p=density / density.sum())
-    points = pixels[first] + rng.uniform(-0.5, 0.5, (n, 2)) * size
+    # Equal shares of ink along a curve that fills the plane: evenly spread from the start.
+    ink_so_far = density.cumsum()
+    shares = (np.arange(n) + rng.random()) * (ink_so_far[-1] / n)
+    first = np.searchsorted(ink_so_far, shares).clip(max=len(pixels) - 1)
+    # Moved by a share of their distance, so that flat places don't keep the curve's grid.
+    points = pixels[first] + rng.normal(0, 0.3 * _PIXELS_PER_POINT**0.5, (n, 2)) * size
     mass = density**2
     for _ in range(int(np.clip(_ITERATIONS * 10_000 // n, 4, _ITERATIONS))):
         nearest = KDTree(points).query(pixels)[1]
@@ -130,7 +134,10 @@ def _ink(np: Any, picture: Image) -> np.ndarray:
 
 
 def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return pixels that aren't bare, (m, 2), their density and side: as many as n points need."""
+    """Return pixels that aren't bare, (m, 2), their density and side: as many as n points need.
+
+    They stand in the order of Morton's curve, along which neighbours are mostly neighbours.
+    """
     import numpy as np
     from PIL import Image
 
@@ -143,7 +150,17 @@ def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
     resample = Image.Resampling.BOX if wanted < 1 else Image.Resampling.BILINEAR
     scaled = np.asarray(Image.fromarray(window).resize((width, height), resample))
     row, column = np.nonzero(scaled > 0)
+    order = np.argsort(_spread_bits(row) << 1 | _spread_bits(column))
+    row, column = row[order], column[order]
     across, down = window.shape[1] / width, window.shape[0] / height
     x = left + (column + 0.5) * across
     y = density.shape[0] - (top + (row + 0.5) * down)
     return np.stack((x, y), -1), scaled[row, column].astype(np.float64), across
+
+
+def _spread_bits(numbers: np.ndarray) -> np.ndarray:
+    """Put a 0 between the bits of each of the `numbers` (n,), below 2^16."""
+    spread = numbers.astype("uint64")
+    for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        spread = (spread | spread << shift) & mask
+    return spread

@@ -42,7 +42,7 @@ class Origin:
         """What it is, in a few words, for a list."""
         match self.kind:
             case "file":
-                return str(self.path)
+                return str(_near(self.path)) if self.path else ""
             case "starter":
                 return "Data Morph"
             case "target":
@@ -102,11 +102,11 @@ def find(
     if len(files) > 1:
         listed = ", ".join(path.name for path in files)
         raise PointillistError(
-            f"{folder} holds more than one file for the shape {shape!r}: {listed}. Rename all but "
+            f"{_near(folder)} holds more than one file for the shape {shape!r}: {listed}. Rename all but "
             "one, or name it: --params shape_file=PATH."
         )
     if files:
-        return Origin(shape, "file", files[0])
+        return Origin(shape, "file", _near(files[0]))
     if (builtin := _builtin(canonical_name(shape))) is not None:
         return builtin
     known = [origin.name for origin in listing(folder)]
@@ -114,9 +114,9 @@ def find(
     raise PointillistError(
         f"Shape {shape!r} is unknown.{nearest(shape, known)} All names: kedro shapes.\n"
         + (
-            f"{folder / others[0]} is of a kind that isn't read ({', '.join(SUFFIXES)})."
+            f"{_near(folder / others[0])} is of a kind that isn't read ({', '.join(SUFFIXES)})."
             if others
-            else f"Put your own at {folder / shape}.csv (or .png, .svg, …), or pass --params "
+            else f"Put your own at {_near(folder / shape)}.csv (or .png, .svg, …), or pass --params "
             "shape_file=PATH."
         )
     )
@@ -182,6 +182,11 @@ def _builtin(name: str) -> Origin | None:
     if name in data_morph.TARGETS:
         return Origin(name, "target")
     return Origin(name, "formula") if name in formulas.NAMES else None
+
+
+def _near(path: Path) -> Path:
+    """Return a path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _files(folder: Path) -> list[Path]:
