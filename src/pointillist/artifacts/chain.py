@@ -60,7 +60,7 @@ def view(chain: Tensors, model: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
     """Return the chain as one looks at it, and its noise ratios sigma / alpha.
 
     States (frames, n, 2) are divided by sqrt(alpha^2 + sigma^2), which keeps the cloud at about the
-    size of the shape at every noise level, and taken to original coordinates.
+    size of the shape at every noise level, and taken to the coordinates of pictures.
     """
     alpha, sigma = chain.tensors["alpha"], chain.tensors["sigma"]
     return _seen(chain.tensors["x"], alpha, sigma, model), (sigma / alpha).numpy()
@@ -71,7 +71,7 @@ def forward_view(
 ) -> np.ndarray:
     """Return fresh points of the truth, noised to the levels of the chain's `frames`, in the same view.
 
-    One draw of points and one of noise serve all levels, (len(frames), n, 2) in original coordinates.
+    One draw of points and one of noise serve all levels, (len(frames), n, 2) in those coordinates.
     """
     index = torch.from_numpy(frames.copy())
     alpha, sigma = chain.tensors["alpha"][index], chain.tensors["sigma"][index]
@@ -85,4 +85,4 @@ def _seen(
     x: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, model: Checkpoint
 ) -> np.ndarray:
     scale = (alpha**2 + sigma**2).rsqrt()[:, None, None]
-    return model.original(x * scale).astype(np.float32)
+    return model.pictured(model.original(x * scale)).astype(np.float32)

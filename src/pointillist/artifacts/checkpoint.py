@@ -22,6 +22,7 @@ from pointillist.errors import PointillistError
 from pointillist.parameters import Data, Network, Schedule, Training
 
 _WEIGHTS = "denoiser."
+_MOST_GHOSTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,31 @@ class Checkpoint:
     def original(self, points: np.ndarray | torch.Tensor) -> np.ndarray:
         """Take points (..., 2) from model coordinates to original ones."""
         return self.normalizer.invert(np.asarray(points, dtype=np.float64))
+
+    def pictured(self, points: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Take points (..., 2) from original coordinates to those of pictures."""
+        return self._for_pictures.apply(np.asarray(points))
+
+    def ghosts(self) -> np.ndarray:
+        """Return the shape's points for the background of pictures, some of them if they are many."""
+        points = self.points
+        if len(points) > _MOST_GHOSTS:
+            shares = None if self.weights is None else self.weights / self.weights.sum()
+            rng = np.random.default_rng(0)
+            points = points[rng.choice(len(points), _MOST_GHOSTS, replace=False, p=shares)]
+        return self.pictured(points)
+
+    @property
+    def stretch(self) -> str:
+        """What pictures of this shape must say of their axes, if anything."""
+        width, height = self._for_pictures.scale
+        if width == height:
+            return ""
+        return f"Axes stretched: {width:.2g} wide, {height:.2g} high."
+
+    @cached_property
+    def _for_pictures(self) -> shapes.Normalizer:
+        return shapes.Normalizer.for_pictures(self.points)
 
     def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""

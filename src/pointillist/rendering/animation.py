@@ -100,17 +100,18 @@ def draw_frames(
     size: int,
     points: int,
     title: str,
+    note: str = "",
 ) -> Iterator[Frame]:
     """Yield the `n_frames` pictures of a reverse chain; the last one shows the samples themselves.
 
     Parameters
     ----------
     states : (F, n, 2)
-        The chain from noise to clean, seen variance-preserving, original coordinates.
+        The chain from noise to clean, seen variance-preserving.
     noise_ratios : (F,)
         sigma/alpha at each state, falling; the first may be infinite, the last may be 0.
     truth : (M, 2)
-        Anchors, drawn faintly behind, original coordinates.
+        Anchors, drawn faintly behind, in the same coordinates.
     n_frames : int
         Pictures of the film, at least 2.
     size : int
@@ -119,6 +120,8 @@ def draw_frames(
         At most this many points are drawn, evenly chosen among the n.
     title : str
         Written above the picture.
+    note : str
+        Written small below it.
 
     Raises
     ------
@@ -136,13 +139,18 @@ def draw_frames(
         raise ValueError("noise_ratios must fall from state to state, one for each")
     n = chain.shape[1]
     chosen = np.linspace(0, n - 1, min(points, n)).round().astype(int)
-    return _film(chain[:, chosen], ratios, anchors, n_frames, size, title)
+    return _film(chain[:, chosen], ratios, anchors, n_frames, size, (title, note))
 
 
 def _film(
-    chain: Points, ratios: Points, anchors: Points, n_frames: int, size: int, title: str
+    chain: Points,
+    ratios: Points,
+    anchors: Points,
+    n_frames: int,
+    size: int,
+    words: tuple[str, str],
 ) -> Iterator[Frame]:
-    easel = _Easel(chain, anchors, size, title)
+    easel = _Easel(chain, anchors, size, *words)
     for k, ratio in enumerate(frame_ratios(ratios[0], ratios[-1], n_frames)):
         cloud = chain[-1] if k == n_frames - 1 else state_at(chain, ratios, ratio)
         yield Frame(k + 1, easel.draw(cloud, ratio, k / (n_frames - 1)))
@@ -153,7 +161,7 @@ class _Easel:
 
     _left, _right = 0.05, 0.95
 
-    def __init__(self, chain: Points, anchors: Points, size: int, title: str) -> None:
+    def __init__(self, chain: Points, anchors: Points, size: int, title: str, note: str = "") -> None:
         self.figure = style.new_figure(size, size, dpi=size / _INCHES)
         # The samples and the shape are seen whole; of the noise, all but the furthest stragglers.
         inside = style.limits_of(anchors, chain[-1], margin=0.0, outliers=0.002)
@@ -170,6 +178,16 @@ class _Easel:
         style.rule(self.figure, (self._left, self._right), 0.045, style.HAIRLINE)
         self.points = style.paint(self.axes, chain[-1], style.colours_of(chain[-1]), size=dot)
         self.points.set_clip_on(False)
+        remark = style.write(
+            self.figure,
+            self._right,
+            0.07,
+            note,
+            colour=style.FAINT_INK,
+            size=style.SMALL,
+            ha="right",
+        )
+        style.shrink(remark, 0.6)
         self.caption = style.write(self.figure, self._left, 0.07, "", colour=style.FAINT_INK)
         self.progress = style.rule(self.figure, (self._left,) * 2, 0.045, style.ACCENT)
         self.moving = (self.points, self.caption, self.progress)

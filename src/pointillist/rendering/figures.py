@@ -62,18 +62,24 @@ def loss_curve(history: pd.DataFrame) -> Figure:
 
 
 def process_strip(
-    forward: ArrayLike, reverse: ArrayLike, noise_ratios: ArrayLike, truth: ArrayLike
+    forward: ArrayLike,
+    reverse: ArrayLike,
+    noise_ratios: ArrayLike,
+    truth: ArrayLike,
+    note: str = "",
 ) -> Figure:
     """Draw the forward process above the reverse chain, each column at one noise level.
 
     Parameters
     ----------
     forward, reverse : (k, n, 2)
-        Points at the k noise levels, seen variance-preserving, original coordinates.
+        Points at the k noise levels, seen variance-preserving.
     noise_ratios : (k,)
         sigma/alpha of each column, rising.
     truth : (M, 2)
-        Anchors, drawn faintly behind.
+        Anchors, drawn faintly behind, in the same coordinates.
+    note : str
+        Said below the title.
 
     Raises
     ------
@@ -115,23 +121,25 @@ def process_strip(
         figure,
         "Noise hides the shape; the denoiser paints it out of the noise",
         "In each column both rows should have the same density. "
-        "A point keeps one colour: where it is when clean, left to right.",
+        f"A point keeps one colour: where it is when clean, left to right. {note}".strip(),
     )
     return figure
 
 
 def samples_beside_truth(
-    samples: ArrayLike, truth_samples: ArrayLike, metrics: Mapping[str, float]
+    samples: ArrayLike, truth_samples: ArrayLike, metrics: Mapping[str, float], note: str = ""
 ) -> Figure:
     """Draw samples (n, 2) beside a fresh draw of the truth (m, 2), and each metric over its floor.
 
     Parameters
     ----------
     samples, truth_samples : (n, 2), (m, 2)
-        Original coordinates.
+        In the same coordinates.
     metrics : mapping
         The names in `METRIC_NAMES`, each with ``<name>_floor``, and kl_bound_nats. What is
         missing is left out.
+    note : str
+        Said below the title.
 
     Raises
     ------
@@ -157,7 +165,8 @@ def samples_beside_truth(
     if ratios:
         box = (0.665, foot / height, RIGHT - 0.665, tall / height)
         _floor_bars(figure, box, metrics, ratios)
-    headline(figure, *_metrics_finding(metrics, ratios))
+    title, subtitle = _metrics_finding(metrics, ratios)
+    headline(figure, title, f"{subtitle}   {note}".rstrip())
     return figure
 
 

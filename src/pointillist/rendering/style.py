@@ -46,7 +46,7 @@ Points = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Limits:
-    """A window in original coordinates."""
+    """A window in the coordinates of what is drawn."""
 
     left: float
     right: float
@@ -85,7 +85,8 @@ def limits_of(*clouds: ArrayLike, margin: float = 0.05, outliers: float = 0.0) -
     low = np.min([e[0] for e in ends], axis=0)
     high = np.max([e[1] for e in ends], axis=0)
     # A single point has no extent and still needs a window around it.
-    room = margin * float((high - low).max()) or 1.0
+    extent = float((high - low).max())
+    room = margin * extent if extent > 0 else 1.0
     low, high = low - room, high + room
     return Limits(float(low[0]), float(high[0]), float(low[1]), float(high[1]))
 

@@ -14,6 +14,7 @@ Pair = tuple[float, float]
 # A shape so much thinner than long is a line. And a mean gathers rounding errors, some tens of units
 # in the last place, so that the deviation of equal numbers isn't quite 0.
 _THINNEST, _ROUNDING = 1e-9, 1e-14
+_LONGEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ class Normalizer:
         if center is None:
             center = (float(mean[0]), float(mean[1]))
         return cls(center, scale)
+
+    @classmethod
+    def for_pictures(cls, points: np.ndarray) -> Normalizer:
+        """Return the coordinates in which `points` (N, 2) are drawn: around 0, extents of about 1.
+
+        Both axes have one scale, as long as neither extent is more than `_LONGEST` times the other;
+        beyond that each has its own, since a shape that is a line on paper shows nothing.
+        """
+        low, high = points.min(0), points.max(0)
+        width, height = (float(side) for side in high - low)
+        center = (float(low[0]) + width / 2, float(low[1]) + height / 2)
+        shorter, longer = sorted((width, height))
+        if 0 < shorter < longer / _LONGEST:
+            return cls(center, (width, height))
+        return cls(center, (longer or 1.0,) * 2)
 
     def apply(self, points: ArrayLike) -> np.ndarray:
         """Take points (..., 2) from original to model coordinates, in double precision."""

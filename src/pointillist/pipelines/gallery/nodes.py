@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pointillist import artifacts, diffusion, rendering
+from pointillist import artifacts, diffusion, rendering, shapes
 from pointillist.datasets import Tensors
 from pointillist.errors import PointillistError
 from pointillist.parameters import Sampling, Source
 from pointillist.progress import count
 from pointillist.shapes.materials import Material
+from pointillist.shapes.points import split
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
     clouds: Clouds = {}
     for name, read in count(raw_shapes.items(), "Placing", "shape"):
         try:
-            clouds[name] = _thinned(read().place(Source())[["x", "y"]].to_numpy())
+            points, _ = split(read().place(Source()))
+            clouds[name] = _thinned(shapes.Normalizer.for_pictures(points).apply(points))
         except PointillistError as error:
             logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
     return clouds
@@ -47,7 +49,7 @@ def sample_all(
             continue
         generator = diffusion.devices.generator(seed, "sample", where)
         drawn = diffusion.samplers.draw(model.denoiser, model.density, few, generator)
-        clouds[name] = model.original(drawn)
+        clouds[name] = model.pictured(model.original(drawn))
     return clouds
 
 

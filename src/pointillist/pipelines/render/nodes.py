@@ -19,11 +19,12 @@ def animate_chain(reverse_chain: Tensors, denoiser: Tensors, rendering_: Renderi
     frames = rendering.animation.draw_frames(
         states,
         noise_ratios,
-        model.points,
+        model.ghosts(),
         n_frames=rendering_.frames,
         size=rendering_.size,
         points=rendering_.points,
         title=model.shape,
+        note=model.stretch,
     )
     tracked = track(frames, "Rendering", rendering_.frames, unit="frame")
     return rendering.animation.encode_gif(
@@ -44,7 +45,8 @@ def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> render
         forward,
         states[chosen],
         noise_ratios[chosen],
-        model.points,
+        model.ghosts(),
+        model.stretch,
     )
 
 
@@ -66,5 +68,8 @@ def draw_samples(
     generator = diffusion.devices.generator(seed, "draw_samples")
     truth, _ = model.density.sample(len(samples), generator)
     return rendering.figures.samples_beside_truth(
-        samples.to_numpy(), model.original(truth), metrics
+        model.pictured(samples.to_numpy()),
+        model.pictured(model.original(truth)),
+        metrics,
+        model.stretch,
     )
