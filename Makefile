@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs bench trials ui viz lab lock hooks clean
+.PHONY: help run test lint format docs pictures bench trials ui viz lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ format: $(VENV)/.installed-dev ## format the code and mend what lint can mend
 
 docs: $(VENV)/.installed-dev ## write docs/parameters.md from the parameter model
 	$(BIN)/python -m pointillist.parameters > docs/parameters.md
+
+pictures: $(VENV)/.installed-dev ## make every picture of the README and the docs anew (4 minutes)
+	$(BIN)/python -m docs.make_pictures
 
 bench: $(VENV)/.installed-dev ## measure and rewrite benchmarks/results.md (20 minutes)
 	$(BIN)/python -m benchmarks

@@ -25,10 +25,12 @@ def test_files_and_model_have_the_same_defaults():
     in_conf = in_files("base")
     assert in_conf.pop("shape").startswith("${shape_of:")
     assert in_conf.pop("max_megabytes").startswith("${runtime_params:max_megabytes,${globals:")
-    elsewhere = {"shape", "max_megabytes"}
+    for name in ("shape_file", "text"):
+        assert in_conf.pop(name) == f"${{runtime_params:{name},${{globals:{name},null}}}}"
+    elsewhere = {"shape", "shape_file", "text", "max_megabytes"}
     assert in_conf == {key: value for key, value in DEFAULTS.items() if key not in elsewhere}
     in_globals = yaml.safe_load((PROJECT / "conf/base/globals.yml").read_text())
-    assert in_globals == {key: DEFAULTS[key] for key in elsewhere}
+    assert in_globals == {key: DEFAULTS[key] for key in ("shape", "max_megabytes")}
 
 
 def test_default_shape_stands_in_globals():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ _NEXT = {
     "samplers": "kedro run --pipelines sample,evaluate --params shape={shape},"
     "sampling.sampler=dpmpp_2m,sampling.steps=20,sampling.rho=20,sampling.sigma_max=3,"
     "sampling.sigma_min=0.004",
-    "ingest": "kedro run --pipelines train --params shape={shape}",
+    "ingest": "kedro run --pipelines train --params {source}",
 }
 
 
@@ -147,7 +148,7 @@ class ProjectHooks:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)
         if (run := tracking.last_run()) is not None:
             facts["MLflow run"] = f"{run.run_name} ({run.run_id}); compare runs with: make ui"
-        facts["Next"] = self._next_step(pipeline).format(shape=shape)
+        facts["Next"] = self._next_step(pipeline).format(shape=shape, source=self._source())
         if "sampler_table" in self._saved:
             print_samplers(shape, catalog.load("sampler_table"))
         print_summary(shape, metrics, facts)
@@ -168,6 +169,12 @@ class ProjectHooks:
                 break
         other = "cat" if self._parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
+
+    def _source(self) -> str:
+        """Return the parameter that names this run's shape again."""
+        given = self._parameters.model_dump(include={"shape_file", "text"}, exclude_none=True)
+        name, value = next(iter(given.items()), ("shape", self._parameters.shape))
+        return shlex.quote(f"{name}={value}") if " " in str(value) else f"{name}={value}"
 
     def _explain(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
         chain = list(causes(error))
@@ -217,7 +224,8 @@ class ProjectHooks:
             versions = sorted(p.parent.name for p in folder.glob("*/*") if p.is_file())
             if versions:
                 return f"{name} of {shape!r} has no such version. There are: {', '.join(versions)}."
-            command = f"kedro run --pipelines {stage} --params shape={shape}"
+            given = self._source() if stage in ("ingest", "train") else f"shape={shape}"
+            command = f"kedro run --pipelines {stage} --params {given}"
             return f"{sentence.format(shape=shape)}: {command}"
         return None
 

@@ -245,3 +245,9 @@ def test_noisy_draws_have_the_moments_of_the_noisy_mixture(ring):
     tau = math.hypot(alpha * ring.bandwidth, sigma)
     spread = (x - alpha * ring.anchors[source]).square().mean().sqrt().item()
     assert spread == pytest.approx(tau, rel=0.01)
+
+
+def test_spacing_of_many_anchors_is_that_of_all_pairs(generator):
+    anchors = torch.randn(17_000, 2, generator=generator).double()
+    near = torch.cdist(anchors[::17], anchors).topk(2, largest=False).values[:, 1].median()
+    assert GaussianMixture(anchors, 0.01).spacing(1000) == pytest.approx(near.item(), rel=0.1)

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import wasserstein_distance
 
 from pointillist.diffusion import metrics
+from pointillist.diffusion.density import GaussianMixture
 
 
 def sliced(x, y, directions):
@@ -87,3 +88,26 @@ def test_floor_of_off_manifold_is_the_rayleigh_tail(generator):
     share = metrics.anchor_distances(x, anchors)["off_manifold"]
     expected = math.exp(-4.5)
     assert share == pytest.approx(expected, abs=5 * math.sqrt(expected / 200_000))
+
+
+def test_whole_weights_measure_as_repeated_anchors_do(ring, generator):
+    """Total variation and coverage by anchor, when some stand for several."""
+    counts = torch.arange(1, 12)
+    shares = (counts / counts.sum()).double()
+    weighted = GaussianMixture(ring.anchors, ring.bandwidth, shares)
+    x, _ = weighted.sample(20_000, generator)
+    ours = metrics.anchor_distances(x, ring.anchors, shares)
+    assert ours["tv"] < 0.02
+    assert metrics.anchor_distances(x, ring.anchors)["tv"] > 0.2
+    few = x[metrics.nearest_anchor(x, ring.anchors)[1] >= 5]
+    reached = metrics.anchor_distances(few, ring.anchors, shares)["coverage"]
+    assert reached == pytest.approx(shares[5:].sum().item())
+
+
+def test_many_anchors_are_searched_by_a_tree_to_the_same_end(generator):
+    anchors = torch.randn(20_000, 2, generator=generator).double()
+    x = torch.randn(300, 2, generator=generator).double()
+    distance, index = metrics.nearest_anchor(x, anchors)
+    expected = torch.cdist(x, anchors).min(-1)
+    torch.testing.assert_close(distance, expected.values)
+    assert (index == expected.indices).all()

@@ -271,6 +271,41 @@ def test_own_shape_goes_through_the_whole_project(project, tmp_path):
     assert samples.notna().all(axis=None)
 
 
+def test_weights_go_through_the_whole_project(project):
+    rows = "\n".join(f"{x},{y},{9 if x > 0 else 1}" for x in (-1, 1) for y in range(20))
+    (project / "data/01_raw/two.csv").write_text(f"x,y,weight\n{rows}\n")
+    more = {"training": QUICK["training"] | {"steps": 300}}
+    run(project, shape="two", **more)
+    model = artifacts.checkpoint.unpack(decode(saved(project, "denoiser")[0].read_bytes(), "x"))
+    table = pd.read_csv(project / "data/01_raw/two.csv")
+    np.testing.assert_array_equal(model.weights, table["weight"])
+    np.testing.assert_allclose(model.density.moments()[0], 0, atol=1e-9)
+    samples = pd.read_parquet(next(p for p in saved(project, "samples") if p.suffix == ".parquet"))
+    assert (samples["x"] > 0).mean() == pytest.approx(0.9, abs=0.05)
+    file = decode(saved(project, "denoiser")[0].read_bytes(), "x")
+    assert file.metadata["shape_digest"] == shapes.digest(table.to_numpy(dtype="float64"))
+    _, (recorded,) = mlflow(project)
+    assert file.metadata["shape_digest"] in str(recorded.data) + str(recorded.inputs)
+
+
+@pytest.mark.parametrize("scale", [(1e-3, 1e-3), (1e3, 1e-3)])
+def test_a_shape_far_away_or_thin_is_learnt_as_well(project, scale):
+    points = shapes.load("cat", None, project).to_numpy()
+    moved = points / np.ptp(points, 0) * scale + [0, 1e6 if scale[0] < 1 else 0]
+    pd.DataFrame(moved, columns=["x", "y"]).to_csv(
+        project / "data/01_raw/moved.csv", index=False, float_format="%.17g"
+    )
+    for name in ("cat", "moved"):
+        run(project, shape=name, tracking=False, data={"bandwidth": 0.05})
+    here, there = (
+        json.loads(file.read_text())
+        for name in ("cat", "moved")
+        for file in project.glob(f"data/08_reporting/{name}/metrics.json/*/metrics.json")
+    )
+    assert there["kl_bound_nats"] == pytest.approx(here["kl_bound_nats"], rel=0.05)
+    assert there["sw2"] == pytest.approx(here["sw2"], rel=0.05)
+
+
 def draw(file: Path) -> None:
     """Draw a ring, black on white, or an SVG of it."""
     if file.suffix == ".svg":

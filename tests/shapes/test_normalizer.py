@@ -75,3 +75,30 @@ def test_given_centre_and_scale_are_kept():
 def test_it_survives_json():
     normalizer = Normalizer((1.5, 2.5), (0.1, 0.2))
     assert Normalizer.from_dict(normalizer.to_dict()) == normalizer
+
+
+@given(seed=st.integers(0, 999), offset=st.sampled_from([0.0, 1e6]))
+def test_whole_weights_are_repeated_points(seed, offset):
+    rng = np.random.default_rng(seed)
+    points, counts = rng.normal(size=(20, 2)) + offset, rng.integers(1, 9, 20)
+    weighted = Normalizer.fit(points, weights=counts.astype(float))
+    repeated = Normalizer.fit(points.repeat(counts, axis=0))
+    np.testing.assert_allclose(weighted.scale, repeated.scale, rtol=1e-6)
+    np.testing.assert_allclose(weighted.center, repeated.center, atol=1e-9 * (1 + offset))
+
+
+@pytest.mark.parametrize(
+    ("extent", "drawn"),
+    [((4, 2), (1, 0.5)), ((1, 19), (1 / 19, 1)), ((1, 50), (1, 1)), ((1e-3, 1e3), (1, 1))],
+)
+def test_pictures_keep_proportions_until_they_would_be_lines(extent, drawn):
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]]) * extent + 1e6
+    seen = Normalizer.for_pictures(square).apply(square)
+    np.testing.assert_allclose(np.ptp(seen, axis=0), drawn, rtol=1e-5)
+    np.testing.assert_allclose(seen.min(0), -seen.max(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("points", [[[0, 3], [5, 3], [7, 3]], [[2, 2], [2, 2]]])
+def test_flat_shapes_are_drawn_in_one_scale(points):
+    normalizer = Normalizer.for_pictures(np.array(points, float))
+    assert normalizer.scale[0] == normalizer.scale[1] > 0

@@ -161,7 +161,9 @@ class _Easel:
 
     _left, _right = 0.05, 0.95
 
-    def __init__(self, chain: Points, anchors: Points, size: int, title: str, note: str = "") -> None:
+    def __init__(
+        self, chain: Points, anchors: Points, size: int, title: str, note: str = ""
+    ) -> None:
         self.figure = style.new_figure(size, size, dpi=size / _INCHES)
         # The samples and the shape are seen whole; of the noise, all but the furthest stragglers.
         inside = style.limits_of(anchors, chain[-1], margin=0.0, outliers=0.002)

@@ -141,5 +141,5 @@ def flatness(table: pd.DataFrame) -> str | None:
 
 def split(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the points (N, 2) of a table and, if it has any, their weights (N,), float64."""
-    weights = table["weight"].to_numpy(dtype="float64") if "weight" in table else None
+    weights = table["weight"].to_numpy(dtype="float64", copy=True) if "weight" in table else None
     return table[["x", "y"]].to_numpy(dtype="float64"), weights
