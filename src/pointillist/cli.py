@@ -31,6 +31,7 @@ _PIPELINES = (
     "render",
     "samplers",
     "gallery",
+    "player",
 )
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 

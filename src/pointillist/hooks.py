@@ -91,7 +91,7 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {"train", "sample", "evaluate", "samplers", "gallery"} & _stages(pipeline):
+        if {"train", "sample", "evaluate", "samplers", "gallery", "player"} & _stages(pipeline):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -143,6 +143,7 @@ class ProjectHooks:
             ("sampler_table", "Table"),
             ("sampler_figure", "Figure"),
             ("gallery_figure", "Gallery"),
+            ("player", "Player"),
         ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)

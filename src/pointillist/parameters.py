@@ -469,6 +469,16 @@ class Rendering(Group):
     points: int = Field(2000, ge=1, le=100_000, description="Points drawn in the animation.")
 
 
+class Player(Group):
+    """The interactive film."""
+
+    against: Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"] | None = Field(
+        None,
+        description="Another sampler, shown beside the chain's own from the same noise; null: none.",
+    )
+    points: int = Field(1500, ge=10, le=10_000, description="Points that move.")
+
+
 class Parameters(Group):
     """All parameters of a run."""
 
@@ -521,6 +531,7 @@ class Parameters(Group):
     evaluation: Evaluation = Evaluation()
     samplers: Samplers = Samplers()
     rendering: Rendering = Rendering()
+    player: Player = Player()
 
 
 def validate(values: Mapping[str, Any]) -> Parameters:

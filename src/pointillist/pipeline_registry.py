@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
 from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
+from pointillist.pipelines.player.pipeline import create_pipeline as player
 from pointillist.pipelines.render.pipeline import create_pipeline as render
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
 from pointillist.pipelines.samplers.pipeline import create_pipeline as samplers
@@ -24,4 +25,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "render": render(),
         "samplers": samplers(),
         "gallery": gallery(),
+        "player": player(),
     }

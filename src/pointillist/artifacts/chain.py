@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import torch
@@ -86,3 +88,48 @@ def _seen(
 ) -> np.ndarray:
     scale = (alpha**2 + sigma**2).rsqrt()[:, None, None]
     return model.pictured(model.original(x * scale)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A chain and the forward process that leads to its start, as pictures that move show them.
+
+    Seen variance-preserving, in the proportions of pictures, but around the origin of the model's
+    coordinates, so that ``cos(a) clean + sin(a) noise`` is the forward process at
+    ``tan(a) = sigma / alpha``.
+    """
+
+    states: np.ndarray
+    """(F, n, 2)."""
+    noise_ratios: np.ndarray
+    """(F,), falling."""
+    clean: np.ndarray
+    """(n, 2) fresh points of the truth."""
+    noise: np.ndarray
+    """(n, 2), the noise in which the chain starts."""
+    truth: np.ndarray
+    """(M, 2)."""
+    center: tuple[float, float]
+    scale: tuple[float, float]
+    """The map to original coordinates: times scale, plus center."""
+
+
+def moving(chain: Tensors, model: Checkpoint, n: int, generator: torch.Generator) -> Moving:
+    """Return at most n points of the chain, evenly chosen, with the forward process to their start."""
+    alpha, sigma = chain.tensors["alpha"].numpy(), chain.tensors["sigma"].numpy()
+    every = chain.tensors["x"].double().numpy()
+    chosen = np.linspace(0, every.shape[1] - 1, min(n, every.shape[1])).round().astype(int)
+    states = every[:, chosen] / np.hypot(alpha, sigma)[:, None, None]
+    clean = model.density.sample(len(chosen), generator)[0].numpy()
+    center = model.normalizer.center
+    scale = model.picture_scale
+    stretch = np.array(model.normalizer.scale) / scale
+    return Moving(
+        states * stretch,
+        sigma / alpha,
+        clean * stretch,
+        states[0] * stretch,
+        (model.some_points() - center) / scale,
+        center,
+        scale,
+    )

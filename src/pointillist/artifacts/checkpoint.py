@@ -59,13 +59,22 @@ class Checkpoint:
         return self._for_pictures.apply(np.asarray(points))
 
     def ghosts(self) -> np.ndarray:
-        """Return the shape's points for the background of pictures, some of them if they are many."""
+        """Return `some_points` in the coordinates of pictures."""
+        return self.pictured(self.some_points())
+
+    def some_points(self) -> np.ndarray:
+        """Return the shape's points for the background of pictures, a part of them if they are many."""
         points = self.points
         if len(points) > _MOST_GHOSTS:
             shares = None if self.weights is None else self.weights / self.weights.sum()
             rng = np.random.default_rng(0)
             points = points[rng.choice(len(points), _MOST_GHOSTS, replace=False, p=shares)]
-        return self.pictured(points)
+        return points
+
+    @property
+    def picture_scale(self) -> tuple[float, float]:
+        """One unit of the coordinates of pictures, in original ones."""
+        return self._for_pictures.scale
 
     @property
     def stretch(self) -> str:

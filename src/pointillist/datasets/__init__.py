@@ -7,19 +7,25 @@ import lazy_loader
 from pointillist.datasets.tensors import Tensors
 
 if TYPE_CHECKING:
-    from pointillist.datasets.files import GifDataset, NewestTensorsDataset, TensorsDataset
+    from pointillist.datasets.files import (
+        GifDataset,
+        HtmlDataset,
+        NewestTensorsDataset,
+        TensorsDataset,
+    )
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "files": ["GifDataset", "NewestTensorsDataset", "TensorsDataset"],
+        "files": ["GifDataset", "HtmlDataset", "NewestTensorsDataset", "TensorsDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
     },
 )
 
 __all__ = [
     "GifDataset",
+    "HtmlDataset",
     "NewestTensorsDataset",
     "ShapeDataset",
     "ShapesDataset",

@@ -83,6 +83,18 @@ class GifDataset(_FileDataset):
         return ImagePreview(base64.b64encode(self.load()).decode())
 
 
+class HtmlDataset(_FileDataset):
+    """A page, UTF-8. Kedro-Viz has no preview of one that runs a script."""
+
+    def load(self) -> str:
+        """Read the file."""
+        return self._read().decode("utf-8")
+
+    def save(self, data: str) -> None:
+        """Write the file."""
+        self._write(data.encode("utf-8"))
+
+
 class NewestTensorsDataset(AbstractDataset[None, dict[str, Callable[[], Tensors]]]):
     """The newest version of one dataset in each folder of a layer, by the folder's name. Read only."""
 

@@ -115,10 +115,15 @@ def as_points(values: ArrayLike, name: str, ndim: int = 2) -> Points:
 
 def colours_of(places: Points) -> NDArray[np.float64]:
     """Return the RGBA colour (n, 4) of points by where they end: `places` (n, 2), left to right."""
+    return np.asarray(PALETTE(shares_of(places)), float)
+
+
+def shares_of(places: Points) -> NDArray[np.float64]:
+    """Return where points end from left, 0, to right, 1: `places` (n, 2) -> (n,)."""
     x = np.asarray(places[:, 0], float)
     low, high = np.quantile(x, [0.01, 0.99])
     share = (x - low) / (high - low) if high > low else np.full(len(x), 0.5)
-    return np.asarray(PALETTE(np.clip(share, 0, 1)), float)
+    return np.clip(share, 0, 1)
 
 
 def new_figure(width: int, height: int, dpi: float = DPI) -> Figure:

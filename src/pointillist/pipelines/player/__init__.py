@@ -1,0 +1,1 @@
+"""The newest chain as an interactive film."""

@@ -1,0 +1,90 @@
+"""Player: the newest chain, perhaps beside another sampler's from the same noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pointillist import artifacts, diffusion, rendering
+from pointillist.datasets import Tensors
+from pointillist.parameters import Player, Sampling
+from pointillist.progress import track
+
+
+def make_player(
+    reverse_chain: Tensors, denoiser: Tensors, player: Player, seed: int, device: str
+) -> tuple[str, Any]:
+    """Make the page that plays the chain, and the figure with a slider for Kedro-Viz."""
+    model = artifacts.checkpoint.unpack(denoiser)
+    scenes = scenes_of(reverse_chain, model, player, seed, device)
+    title = f"{model.shape}: from shape to noise and back"
+    page = rendering.player.page(scenes, title, _subtitle(reverse_chain, model))
+    return page, rendering.player.plotly_figure(scenes[0])
+
+
+def scenes_of(
+    chain: Tensors,
+    model: artifacts.checkpoint.Checkpoint,
+    player: Player,
+    seed: int,
+    device: str,
+) -> list[rendering.player.Scene]:
+    """Return the chain as a scene and, if `player.against` names a sampler, that sampler's beside it."""
+    used = Sampling.model_validate(chain.metadata["sampling"])
+    scenes = [_scene(chain, model, player.points, seed, used)]
+    if player.against is not None and player.against != used.sampler:
+        other = used.model_copy(update={"sampler": player.against})
+        again = _run(model, other, int(chain.metadata["seed"]), device)
+        tensors = {"x": again.x, "alpha": again.alpha, "sigma": again.sigma}
+        scenes.append(_scene(Tensors(tensors), model, player.points, seed, other))
+    return scenes
+
+
+def _run(
+    model: artifacts.checkpoint.Checkpoint, sampling: Sampling, seed: int, device: str
+) -> diffusion.samplers.Chain:
+    """Run another sampler from the noise that the chain of this seed started from."""
+    where = diffusion.devices.resolve(device)
+    model.to(where)
+    path = model.denoiser.path
+    start = diffusion.samplers.start_distribution(
+        model.density, path, sampling.start, sampling.sigma_max
+    )
+    states = diffusion.samplers.sample(
+        model.denoiser, path, start, sampling, diffusion.devices.generator(seed, "sample", where)
+    )
+    steps = len(diffusion.samplers.chain_levels(path, sampling)) - 1
+    recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
+    for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
+        recorder.add(state)
+    return recorder.chain()
+
+
+def _scene(
+    chain: Tensors,
+    model: artifacts.checkpoint.Checkpoint,
+    points: int,
+    seed: int,
+    sampling: Sampling,
+) -> rendering.player.Scene:
+    generator = diffusion.devices.generator(seed, "player")
+    moving = artifacts.chain.moving(chain, model, points, generator)
+    steps = len(diffusion.samplers.chain_levels(model.denoiser.path, sampling)) - 1
+    return rendering.player.Scene(
+        f"{sampling.sampler}, {steps} steps",
+        moving.states,
+        moving.noise_ratios,
+        moving.clean,
+        moving.noise,
+        moving.truth,
+        moving.center,
+        moving.scale,
+        steps,
+    )
+
+
+def _subtitle(chain: Tensors, model: artifacts.checkpoint.Checkpoint) -> str:
+    n = chain.tensors["x"].shape[1]
+    return (
+        "Points of the truth dissolve into noise; then the denoiser turns noise into the shape. Colours: "
+        f"where a point is when clean, left to right. {n:,} points were drawn. {model.stretch}".rstrip()
+    )

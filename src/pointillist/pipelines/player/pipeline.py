@@ -1,0 +1,20 @@
+"""Wiring of the player stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.player import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Denoiser + reverse_chain -> player + player_figure."""
+    return Pipeline(
+        [
+            Node(
+                nodes.make_player,
+                ["reverse_chain", "denoiser", "params:player", "params:seed", "params:device"],
+                ["player", "player_figure"],
+                name="make_player",
+            )
+        ],
+        tags="player",
+    )

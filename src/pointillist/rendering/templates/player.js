@@ -1,0 +1,195 @@
+// Plays the forward and the reverse process of one or more chains on one time line.
+//
+// A scene brings the states of its chain, the points that the forward process starts from and the noise that it
+// ends in. Everything is seen variance-preserving: y = cos(a) x0 + sin(a) eps, tan(a) the noise ratio sigma / alpha.
+"use strict";
+(() => {
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const numbers = (text, scale) => Float32Array.from(new Int16Array(bytes(text).buffer), (v) => v * scale);
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const digits = (x) => (x === 0 ? "0" : x >= 100 ? x.toFixed(0) : String(Number(x.toPrecision(2))));
+
+  class Scene {
+    constructor(figure, data) {
+      this.canvas = figure.querySelector("canvas");
+      this.tip = figure.querySelector(".tip");
+      Object.assign(this, data);
+      this.states = numbers(data.states, data.unit);
+      this.clean = numbers(data.clean, data.unit);
+      this.noise = numbers(data.noise, data.unit);
+      this.truth = numbers(data.truth, data.unit);
+      this.colours = bytes(data.colours);
+      this.now = new Float32Array(2 * this.n);
+      this.hovered = -1;
+      this.pointer = null;
+      this.canvas.addEventListener("pointermove", (event) => { this.pointer = [event.offsetX, event.offsetY]; this.draw(); });
+      this.canvas.addEventListener("pointerleave", () => { this.pointer = null; this.draw(); });
+    }
+
+    // The cloud at a moment: forward by the formula, in reverse between the chain's states on either side.
+    move(moment) {
+      const { n, now } = this;
+      if (moment.forward) {
+        const c = Math.cos(moment.angle), s = Math.sin(moment.angle);
+        for (let i = 0; i < 2 * n; i++) now[i] = c * this.clean[i] + s * this.noise[i];
+      } else {
+        const place = Math.min(this.places[moment.index], this.frames - 1);
+        const k = Math.min(Math.floor(place), this.frames - 2), share = place - k, a = 2 * n * k, b = a + 2 * n;
+        for (let i = 0; i < 2 * n; i++) now[i] = (1 - share) * this.states[a + i] + share * this.states[b + i];
+      }
+      this.moment = moment;
+      this.draw();
+    }
+
+    fit() {
+      const side = this.canvas.clientWidth, ratio = window.devicePixelRatio || 1;
+      if (this.canvas.width !== Math.round(side * ratio)) this.canvas.width = this.canvas.height = Math.round(side * ratio);
+      this.context = this.canvas.getContext("2d");
+      this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      this.side = side;
+      this.scale = side / (2 * this.window);
+    }
+
+    x(v) { return this.side / 2 + (v - this.middle[0]) * this.scale; }
+    y(v) { return this.side / 2 - (v - this.middle[1]) * this.scale; }
+
+    draw() {
+      if (!this.moment) return;
+      this.fit();
+      const { context, now, n } = this;
+      context.clearRect(0, 0, this.side, this.side);
+      const ghost = Math.max(1.2, this.side / 300), dot = Math.max(1.8, this.side / 200);
+      context.fillStyle = style("--ghost");
+      for (let i = 0; i < this.truth.length; i += 2)
+        context.fillRect(this.x(this.truth[i]) - ghost / 2, this.y(this.truth[i + 1]) - ghost / 2, ghost, ghost);
+      const hues = this.moment.forward ? this.coloursForward : this.colours;
+      const palette = PALETTES[dark.matches ? "dark" : "light"];
+      let last = -1;
+      for (const i of this.order(hues)) {
+        if (hues[i] !== last) { last = hues[i]; context.fillStyle = palette[last]; }
+        context.fillRect(this.x(now[2 * i]) - dot / 2, this.y(now[2 * i + 1]) - dot / 2, dot, dot);
+      }
+      this.hover();
+    }
+
+    // Points of one colour one after the other: changing the colour is what costs.
+    order(hues) {
+      this.orders ??= new Map();
+      if (!this.orders.has(hues)) {
+        const order = Array.from({ length: this.n }, (_, i) => i).sort((a, b) => hues[a] - hues[b]);
+        this.orders.set(hues, order);
+      }
+      return this.orders.get(hues);
+    }
+
+    get coloursForward() {
+      this.forwardColours ??= bytes(this.colours_forward);
+      return this.forwardColours;
+    }
+
+    hover() {
+      this.tip.style.display = "none";
+      if (!this.pointer) return;
+      const [px, py] = this.pointer;
+      let best = 14 * 14, found = -1;
+      for (let i = 0; i < this.n; i++) {
+        const d = (this.x(this.now[2 * i]) - px) ** 2 + (this.y(this.now[2 * i + 1]) - py) ** 2;
+        if (d < best) { best = d; found = i; }
+      }
+      if (found < 0) return;
+      const context = this.context, forward = this.moment.forward;
+      context.strokeStyle = style("--ink");
+      context.lineWidth = 1.2;
+      context.beginPath();
+      if (forward) {
+        for (let s = 0; s <= 40; s++) {
+          const a = (s / 40) * Math.PI / 2;
+          const at = [0, 1].map((j) => Math.cos(a) * this.clean[2 * found + j] + Math.sin(a) * this.noise[2 * found + j]);
+          context.lineTo(this.x(at[0]), this.y(at[1]));
+        }
+      } else {
+        for (let k = 0; k < this.frames; k++)
+          context.lineTo(this.x(this.states[2 * (this.n * k + found)]), this.y(this.states[2 * (this.n * k + found) + 1]));
+      }
+      context.stroke();
+      context.beginPath();
+      context.arc(this.x(this.now[2 * found]), this.y(this.now[2 * found + 1]), 5, 0, 7);
+      context.stroke();
+      const show = (v) => v.map((c, j) => Number((c * this.original.scale[j] + this.original.center[j]).toPrecision(5))).join(", ");
+      const end = forward ? [this.clean[2 * found], this.clean[2 * found + 1]]
+        : [this.states[2 * (this.n * (this.frames - 1) + found)], this.states[2 * (this.n * (this.frames - 1) + found) + 1]];
+      this.tip.textContent = `(${show([this.now[2 * found], this.now[2 * found + 1]])})  ${forward ? "from" : "to"} (${show(end)})`;
+      this.tip.style.display = "block";
+      const left = Math.min(Math.max(0, px + 12), Math.max(0, this.side - this.tip.offsetWidth));
+      this.tip.style.left = `${left}px`;
+      this.tip.style.top = `${py > 40 ? py - 34 : py + 18}px`;
+    }
+  }
+
+  let PALETTES = {};
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  class Player {
+    constructor(root) {
+      const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+      PALETTES = data.palette;
+      this.moments = data.moments;
+      this.scenes = [...root.querySelectorAll("figure")].map((figure, i) => new Scene(figure, data.scenes[i]));
+      this.button = root.querySelector("button");
+      this.slider = root.querySelector("input[type='range']");
+      this.speed = root.querySelector("select");
+      this.caption = root.querySelector("output");
+      this.slider.max = this.moments.length - 1;
+      this.place = 0;
+      this.playing = false;
+      this.button.addEventListener("click", () => this.toggle());
+      this.slider.addEventListener("input", () => { this.pause(); this.show(Number(this.slider.value)); });
+      root.addEventListener("keydown", (event) => this.key(event));
+      window.addEventListener("resize", () => this.scenes.forEach((scene) => scene.draw()));
+      dark.addEventListener("change", () => this.scenes.forEach((scene) => scene.draw()));
+      this.show(0);
+      if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.play();
+    }
+
+    key(event) {
+      const last = this.moments.length - 1, at = Math.round(this.place);
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, PageUp: at - 10, PageDown: at + 10, Home: 0, End: last }[event.key];
+      if (event.key === " " && event.target !== this.button) this.toggle();
+      else if (to !== undefined && event.target !== this.speed) { this.pause(); this.show(Math.min(Math.max(to, 0), last)); }
+      else return;
+      event.preventDefault();
+    }
+
+    toggle() { this.playing ? this.pause() : this.play(); }
+    pause() { this.playing = false; this.button.textContent = "Play"; }
+
+    play() {
+      this.playing = true;
+      this.button.textContent = "Pause";
+      if (this.place >= this.moments.length - 1) this.place = 0;
+      let before = null;
+      const tick = (time) => {
+        if (!this.playing) return;
+        if (before !== null) this.place += ((time - before) / 1000) * 24 * Number(this.speed.value);
+        before = time;
+        if (this.place >= this.moments.length - 1) { this.show(this.moments.length - 1); this.pause(); return; }
+        this.show(this.place);
+        requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+    }
+
+    show(place) {
+      this.place = place;
+      const index = Math.floor(place), moment = { ...this.moments[index], index };
+      this.slider.value = index;
+      this.scenes.forEach((scene) => scene.move(moment));
+      const step = moment.forward ? "" : ` · step ${Math.round(this.scenes[0].places[index] * this.scenes[0].stride)} of ${this.scenes[0].steps}`;
+      const words = `${moment.forward ? "forward: noise is added" : "reverse: noise is taken away"} · σ/α = ${digits(moment.ratio)}${step}`;
+      this.caption.textContent = words;
+      this.slider.setAttribute("aria-valuetext", words);
+    }
+  }
+
+  document.querySelectorAll(".player").forEach((root) => new Player(root));
+})();
