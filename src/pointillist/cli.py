@@ -30,6 +30,7 @@ _PIPELINES = (
     "evaluate",
     "render",
     "samplers",
+    "explain",
     "gallery",
     "player",
 )

@@ -91,7 +91,9 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {"train", "sample", "evaluate", "samplers", "gallery", "player"} & _stages(pipeline):
+        if {"train", "sample", "evaluate", "samplers", "explain", "gallery", "player"} & _stages(
+            pipeline
+        ):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -142,6 +144,9 @@ class ProjectHooks:
             ("animation", "Animation"),
             ("sampler_table", "Table"),
             ("sampler_figure", "Figure"),
+            ("score_figure", "Scores"),
+            ("density_figure", "Density"),
+            ("trajectory_figure", "Ways"),
             ("gallery_figure", "Gallery"),
             ("player", "Player"),
         ):

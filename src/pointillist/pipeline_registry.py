@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
+from pointillist.pipelines.explain.pipeline import create_pipeline as explain
 from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
 from pointillist.pipelines.player.pipeline import create_pipeline as player
@@ -24,6 +25,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluate": evaluate(),
         "render": render(),
         "samplers": samplers(),
+        "explain": explain(),
         "gallery": gallery(),
         "player": player(),
     }

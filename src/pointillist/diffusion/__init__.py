@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "comparison",
         "density",
         "denoiser",
+        "fields",
         "devices",
         "likelihood",
         "metrics",

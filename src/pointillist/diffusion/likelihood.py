@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.schedules import Level, Path, level, noisiest
+from pointillist.diffusion.schedules import Level, Path, cleanest, level, noisiest
 
 # Points that pass through the network at once: what it keeps of them should stay in a core's cache.
 _BLOCK = 1024
@@ -76,7 +76,7 @@ def kl_bound(
     D* is exact, in double precision; `denoise` is asked on the CPU. `risk_by_noise` splits the integral.
     """
     exact = density.to("cpu", torch.float64)
-    rungs = _nodes(path, nodes)
+    rungs = even_levels(path, nodes)
     risk, error = torch.zeros(len(rungs)).double(), torch.zeros(len(rungs)).double()
     for i, rung in enumerate(rungs):
         x0, _ = exact.sample(draws, generator)
@@ -153,7 +153,7 @@ def kl_ode(
     CPU, in single precision; all sums are in double.
     """
     exact = density.to("cpu", torch.float64)
-    rungs = _nodes(path, steps + 1)
+    rungs = even_levels(path, steps + 1)
     x0, _ = exact.sample(draws, generator)
     noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
     y = x0 + rungs[0].noise_ratio * noise
@@ -243,10 +243,9 @@ def _integral(values: Sequence[Tensor], nodes: Sequence[float], step: Sequence[f
     return torch.stack(terms).sum(0)
 
 
-def _nodes(path: Path, nodes: int) -> list[Level]:
-    """Levels about even in log noise ratio over the path's whole range, rising."""
-    ends = [path.quantile(torch.tensor(u, dtype=torch.float64)).item() for u in (0.0, 1.0)]
-    low, high = (level(path, t).noise_ratio for t in ends)
+def even_levels(path: Path, nodes: int, sigma_min: float | None = None) -> list[Level]:
+    """Return levels about even in log noise ratio, from `sigma_min` (None: the path's least) up."""
+    low, high = cleanest(path, sigma_min).noise_ratio, noisiest(path).noise_ratio
     grid = torch.logspace(0, 1, nodes, base=high / low, dtype=torch.float64) * low
     return [level(path, t) for t in torch.unique(path.time(grid)).tolist()]
 

@@ -3,5 +3,6 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["animation", "comparison", "figures", "gallery", "player", "style"]
+    __name__,
+    submodules=["animation", "comparison", "fields", "figures", "gallery", "player", "style"],
 )

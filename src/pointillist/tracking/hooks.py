@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STORY = ("ingest", "train", "sample", "evaluate", "render")
-_STAGES = (*_STORY, "samplers", "player")
+_STAGES = (*_STORY, "samplers", "explain", "player")
 _GROUPS_OF_STAGE = {
     "ingest": ("source",),
     "train": ("data", "schedule", "network", "training"),
@@ -41,6 +41,7 @@ _GROUPS_OF_STAGE = {
     "evaluate": ("evaluation",),
     "render": ("rendering",),
     "samplers": ("samplers",),
+    "explain": (),
     "player": ("player",),
 }
 
