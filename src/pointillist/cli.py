@@ -33,6 +33,7 @@ _PIPELINES = (
     "explain",
     "gallery",
     "player",
+    "report",
 )
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 

@@ -91,9 +91,16 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {"train", "sample", "evaluate", "samplers", "explain", "gallery", "player"} & _stages(
-            pipeline
-        ):
+        if {
+            "train",
+            "sample",
+            "evaluate",
+            "samplers",
+            "explain",
+            "gallery",
+            "player",
+            "report",
+        } & _stages(pipeline):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -149,6 +156,7 @@ class ProjectHooks:
             ("trajectory_figure", "Ways"),
             ("gallery_figure", "Gallery"),
             ("player", "Player"),
+            ("report", "Report"),
         ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)

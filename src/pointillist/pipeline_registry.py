@@ -8,6 +8,7 @@ from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
 from pointillist.pipelines.player.pipeline import create_pipeline as player
 from pointillist.pipelines.render.pipeline import create_pipeline as render
+from pointillist.pipelines.report.pipeline import create_pipeline as report
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
 from pointillist.pipelines.samplers.pipeline import create_pipeline as samplers
 from pointillist.pipelines.train.pipeline import create_pipeline as train
@@ -28,4 +29,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "explain": explain(),
         "gallery": gallery(),
         "player": player(),
+        "report": report(),
     }

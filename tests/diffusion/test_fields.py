@@ -61,7 +61,7 @@ def test_the_exact_odes_density_is_the_truths(ring, schedule):
     start = samplers.start_distribution(ring, path, "moments")
     rungs = likelihood.even_levels(path, 60, 0.15)
     grid = fields.grid((-3, -3), (3, 3), 60)
-    found = fields.densities(exact_denoiser(ring, path), ring, path, start, rungs, grid)
+    found = fields.densities(exact_denoiser(ring, path), ring, start, rungs, grid)
     assert found.masses == pytest.approx((1, 1), abs=0.02)
     assert abs(found.divergence) < 0.01
     torch.testing.assert_close(found.learned, found.exact, atol=0.02, rtol=0.05)

@@ -248,6 +248,26 @@ def test_table_of_samplers_is_made_from_the_newest_model(project, capsys):
     assert files == {"reporting/sampler_table.csv", "reporting/samplers.png"}
 
 
+def test_player_explanation_and_report_are_pages_and_pictures(project):
+    quick = {"sampling": QUICK["sampling"] | {"n_samples": 500}, "player": {"points": 50}}
+    run(project, **quick, shape="heart")
+    run(project, "player", "explain", **quick | {"player": {"against": "sde"}}, shape="heart")
+    run(project, "report", shape="heart", training={"steps": 7})
+    for name in ("scores", "density", "trajectories", "report", "player"):
+        assert len(saved(project, name)) == 1, name
+    (player,) = saved(project, "player")
+    assert "sde, 6 steps" in player.read_text()
+    report = saved(project, "report")[0].read_text()
+    assert "<h1>heart</h1>" in report
+    # What the model was trained with, not what this run was called with.
+    assert "training.steps=30" in report
+    assert "network.bandwidth" not in report
+    assert len(report) < 5e6
+    client, runs = mlflow(project)
+    kept = {f.path for f in client.list_artifacts(runs[-1].info.run_id, "reporting")}
+    assert kept == {"reporting/report.html"}
+
+
 def test_older_versions_are_loaded_on_request(project):
     old = run(project, "train", "sample", tracking=False)
     run(project, "train", tracking=False, seed=1)

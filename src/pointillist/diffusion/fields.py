@@ -109,14 +109,14 @@ class Densities:
 def densities(
     denoise: Denoise,
     density: GaussianMixture,
-    path: Path,
     start: tuple[Tensor, Tensor],
     rungs: Sequence[Level],
     places: Tensor,
 ) -> Densities:
-    """Return the exact density at `places` (rows, columns, 2) and that to which the ODE carries `start`.
+    """Return the exact density at `places` (rows, columns, 2) and the one the ODE makes of `start`.
 
-    The ODE runs along the rising `rungs`, at the first of which both are taken (`likelihood.ode_log_prob`).
+    The ODE runs along the rising `rungs`, at the first of which both are taken; see
+    `likelihood.ode_log_prob`.
     """
     first = rungs[0]
     size = math.hypot(1.0, first.noise_ratio)

@@ -4,5 +4,14 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["animation", "comparison", "fields", "figures", "gallery", "player", "style"],
+    submodules=[
+        "animation",
+        "comparison",
+        "fields",
+        "figures",
+        "gallery",
+        "player",
+        "report",
+        "style",
+    ],
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STORY = ("ingest", "train", "sample", "evaluate", "render")
-_STAGES = (*_STORY, "samplers", "explain", "player")
+_STAGES = (*_STORY, "samplers", "explain", "player", "report")
 _GROUPS_OF_STAGE = {
     "ingest": ("source",),
     "train": ("data", "schedule", "network", "training"),
@@ -43,6 +43,7 @@ _GROUPS_OF_STAGE = {
     "samplers": ("samplers",),
     "explain": (),
     "player": ("player",),
+    "report": ("player",),
 }
 
 

@@ -52,7 +52,6 @@ def draw_density(denoiser: Tensors, device: str) -> rendering.figures.Figure:
     found = diffusion.fields.densities(
         diffusion.devices.reached_from_cpu(model.denoiser, where),
         model.density,
-        path,
         diffusion.samplers.start_distribution(model.density, path, "moments"),
         diffusion.likelihood.even_levels(path, _DENSITY_STEPS, _DENSITY_RATIO),
         places,

@@ -1,0 +1,30 @@
+"""Wiring of the report stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.report import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """The newest model, chain, samples and metrics -> report."""
+    return Pipeline(
+        [
+            Node(
+                nodes.write_report,
+                [
+                    "denoiser",
+                    "reverse_chain",
+                    "samples",
+                    "metrics",
+                    "training_history",
+                    "risk_by_noise",
+                    "params:player",
+                    "params:seed",
+                    "params:device",
+                ],
+                "report",
+                name="write_report",
+            )
+        ],
+        tags="report",
+    )
