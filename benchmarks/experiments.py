@@ -257,7 +257,8 @@ def _loop(
             torch._foreach_lerp_(average, weights, 1 - decay)
     with torch.no_grad():
         torch._foreach_copy_(weights, average)
-    yield TrainingReport(training.steps, {"loss": loss.item()})
+    flat = torch.nn.utils.parameters_to_vector(average)
+    yield TrainingReport(training.steps, {"loss": loss.item()}, flat)
 
 
 def _square(layer: nn.Linear) -> bool:

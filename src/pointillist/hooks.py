@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 _MADE_BY = {
     "denoiser": ("train", "No trained model of {shape!r} was found. Train one first"),
     "training_history": ("train", "No training history of {shape!r} was found. Train first"),
+    "training_snapshots": (
+        "train",
+        "No moments of the training of {shape!r} were kept. Train again",
+    ),
     "reverse_chain": ("sample", "No samples of {shape!r} were found. Draw some first"),
     "samples": ("sample", "No samples of {shape!r} were found. Draw some first"),
     "risk_by_noise": ("evaluate", "{shape!r} was not evaluated yet. Evaluate its samples first"),
@@ -154,6 +158,7 @@ class ProjectHooks:
             ("score_figure", "Scores"),
             ("density_figure", "Density"),
             ("trajectory_figure", "Ways"),
+            ("training_film", "Training"),
             ("gallery_figure", "Gallery"),
             ("player", "Player"),
             ("report", "Report"),

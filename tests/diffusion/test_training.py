@@ -434,3 +434,28 @@ def test_between_reports_the_loop_never_waits_for_an_accelerator(ring):
 
     waits(2)
     assert waits(40) == waits(10)
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "n"),
+    [(1100, 20, 12), (30, 10, 12), (5, 20, 12), (125_000, 20, 12), (7, 1, 3)],
+)
+def test_moments_are_reports_even_in_log_step(steps, every, n):
+    options = Training(steps=steps, report_every=every)
+    found = training.moments(options, n)
+    reports = {*range(every, steps, every), steps}
+    assert set(found) <= reports
+    assert found == sorted(set(found))
+    assert found[-1] == steps
+    assert len(found) == min(n, len(reports))
+
+
+def test_the_last_report_has_the_weights_that_are_kept(ring):
+    density, path = ring.to("cpu", torch.float32), make_path(Schedule())
+    denoiser = initialize(SMALL, path, 0)
+    options = Training(steps=6, report_every=2, batch_size=32)
+    generator = torch.Generator().manual_seed(0)
+    averages = [r.average.clone() for r in training.train(denoiser, density, options, generator)]
+    assert len(averages) == 3
+    assert torch.equal(FlatWeights.of(denoiser).values, averages[-1])
+    assert not torch.equal(averages[0], averages[1])

@@ -250,11 +250,16 @@ def test_table_of_samplers_is_made_from_the_newest_model(project, capsys):
 
 def test_player_explanation_and_report_are_pages_and_pictures(project):
     quick = {"sampling": QUICK["sampling"] | {"n_samples": 500}, "player": {"points": 50}}
-    run(project, **quick, shape="heart")
+    first = run(project, **quick, shape="heart")
     run(project, "player", "explain", **quick | {"player": {"against": "sde"}}, shape="heart")
     run(project, "report", shape="heart", training={"steps": 7})
-    for name in ("scores", "density", "trajectories", "report", "player"):
+    for name in ("scores", "density", "trajectories", "training_strip", "report", "player"):
         assert len(saved(project, name)) == 1, name
+    with Image.open(saved(project, "training_film")[0]) as film:
+        assert film.n_frames == 6 * 2 + 1  # three reports in 30 steps
+    run(project, "train", shape="heart", tracking=False)
+    with pytest.raises(PointillistError, match="belong to another model"):
+        run(project, "explain", shape="heart", load_versions={"denoiser": first}, tracking=False)
     (player,) = saved(project, "player")
     assert "sde, 6 steps" in player.read_text()
     report = saved(project, "report")[0].read_text()

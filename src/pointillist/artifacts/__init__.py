@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from pointillist.artifacts import chain, checkpoint
+    from pointillist.artifacts import chain, checkpoint, snapshots
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["chain", "checkpoint"])
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["chain", "checkpoint", "snapshots"]
+)

@@ -25,6 +25,8 @@ class TrainingReport:
     """loss and loss_floor of the step's batch (of as much of it as many anchors leave time for: a
     report costs about a step whatever their number), learning_rate (relative to its peak times the peak),
     gradient_norm, steps_per_second since the last report."""
+    average: Tensor
+    """The averaged weights at this step, (P,), as `FlatWeights` has them; the next step changes them."""
 
 
 def learning_rate_factor(step: int, training: Training) -> float:
@@ -72,9 +74,28 @@ def train(
                     "gradient_norm": norm.item(),
                     "steps_per_second": (step + 1 - last_step) / (now - started),
                 },
+                average,
             )
             started, last_step = time.perf_counter(), step + 1
     weights.values.copy_(average)
+
+
+def moments(training: Training, n: int) -> list[int]:
+    """Return at most n of the steps at which `train` reports: even in log step, the last among them."""
+    reports = [
+        *range(training.report_every, training.steps, training.report_every),
+        training.steps,
+    ]
+    known = torch.tensor(reports).double()
+    chosen: set[int] = set()
+    # The first wishes often fall on one report.
+    for more in range(n, 4 * n):
+        wanted = torch.logspace(0, 1, more, base=training.steps / reports[0]).double() * reports[0]
+        found = {reports[int((known - step).abs().argmin())] for step in wanted}
+        if len(found) > n:
+            break
+        chosen = found
+    return sorted(chosen)
 
 
 def _clip(gradients: Tensor, limit: float | None) -> Tensor:

@@ -9,7 +9,7 @@ moves evenly in theta, and it slows down where the shape forms.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -153,7 +153,46 @@ def _film(
     easel = _Easel(chain, anchors, size, *words)
     for k, ratio in enumerate(frame_ratios(ratios[0], ratios[-1], n_frames)):
         cloud = chain[-1] if k == n_frames - 1 else state_at(chain, ratios, ratio)
-        yield Frame(k + 1, easel.draw(cloud, ratio, k / (n_frames - 1)))
+        caption = f"noise σ/α = {style.ratio_text(ratio)}"
+        yield Frame(k + 1, easel.draw(cloud, caption, k / (n_frames - 1)))
+
+
+def draw_training(
+    clouds: ArrayLike,
+    steps: Sequence[int],
+    truth: ArrayLike,
+    *,
+    frames_between: int,
+    size: int,
+    title: str,
+    note: str = "",
+) -> Iterator[Frame]:
+    """Yield the pictures of a training: what it paints from the same noise, moment after moment.
+
+    Parameters
+    ----------
+    clouds : (K, n, 2)
+        Samples at K moments, from the same noise.
+    steps : (K,)
+        Steps of training at each.
+    truth : (M, 2)
+        Anchors, drawn faintly behind, in the same coordinates.
+    frames_between : int
+        Pictures from one moment to the next; points wander between their places.
+    size, title, note
+        As in `draw_frames`.
+    """
+    moments = style.as_points(clouds, "samples", ndim=3)
+    anchors = style.as_points(truth, "shape")
+    easel = _Easel(np.concatenate((moments[:1], moments[-1:])), anchors, size, title, note)
+    total = (len(moments) - 1) * frames_between
+    for k in range(total + 1):
+        i, share = divmod(k / frames_between, 1)
+        now, then = moments[int(i)], moments[min(int(i) + 1, len(moments) - 1)]
+        # At rest at every moment: the eye compares moments, not what lies between.
+        eased = share * share * (3 - 2 * share)
+        caption = f"after {steps[int(i)]:,} steps of training"
+        yield Frame(k + 1, easel.draw((1 - eased) * now + eased * then, caption, k / total))
 
 
 class _Easel:
@@ -200,11 +239,11 @@ class _Easel:
         self.canvas.draw()
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
 
-    def draw(self, cloud: Points, ratio: float, done: float) -> NDArray[np.uint8]:
-        """Return the picture of `cloud` (n, 2) at noise `ratio`, the share `done` of the film."""
+    def draw(self, cloud: Points, caption: str, done: float) -> NDArray[np.uint8]:
+        """Return the picture of `cloud` (n, 2), the share `done` of the film, with a `caption`."""
         self.canvas.restore_region(self.background)
         self.points.set_offsets(self._on_half_pixels(cloud))
-        self.caption.set_text(f"noise σ/α = {style.ratio_text(ratio)}")
+        self.caption.set_text(caption)
         self.progress.set_xdata([self._left, self._left + done * (self._right - self._left)])
         for artist in self.moving:
             self.figure.draw_artist(artist)

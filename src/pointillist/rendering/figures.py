@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -122,6 +122,52 @@ def process_strip(
         "Noise hides the shape; the denoiser paints it out of the noise",
         "In each column both rows should have the same density. "
         f"A point keeps one colour: where it is when clean, left to right. {note}".strip(),
+    )
+    return figure
+
+
+def training_strip(
+    clouds: ArrayLike, steps: Sequence[int], truth: ArrayLike, note: str = ""
+) -> Figure:
+    """Draw what a training paints from the same noise, a panel for each of K moments.
+
+    Parameters
+    ----------
+    clouds : (K, n, 2)
+        Samples at each moment.
+    steps : (K,)
+        Steps of training.
+    truth : (M, 2)
+        Anchors, drawn faintly behind, in the same coordinates.
+    note : str
+        Said below the title.
+    """
+    moments, anchors = style.as_points(clouds, "samples", 3), style.as_points(truth, "shape")
+    window = style.limits_of(anchors, margin=0.12)
+    across = min(6, len(moments))
+    rows = -(-len(moments) // across)
+    width, head, label = 1500, 112, 34
+    side = (RIGHT - LEFT) * width / across
+    tall = round(side * float(np.clip(window.aspect, 0.4, 1.3)))
+    height = head + rows * (tall + label) + 10
+    figure = style.new_figure(width, height)
+    for k, (cloud, step) in enumerate(zip(moments, steps, strict=True)):
+        left, top = LEFT + (k % across) * side / width, head + (k // across) * (tall + label)
+        box = (left + 0.004, 1 - (top + tall) / height, side / width - 0.008, tall / height)
+        _shape_panel(figure, box, window, cloud, anchors, style.colours_of(moments[-1]))
+        style.write(
+            figure,
+            left + side / width / 2,
+            1 - (top + tall + 0.55 * label) / height,
+            f"{step:,} steps",
+            colour=style.FAINT_INK,
+            ha="center",
+            va="center",
+        )
+    headline(
+        figure,
+        f"{len(moments)} moments of the training, from the same noise",
+        f"Colours: where a point ends after the last step, left to right. {note}".rstrip(),
     )
     return figure
 

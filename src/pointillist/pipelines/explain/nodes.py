@@ -7,12 +7,13 @@ import torch
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Sampling, Schedule
+from pointillist.parameters import Rendering, Sampling, Schedule
 from pointillist.progress import track
 
 _RATIOS = (1.0, 0.4, 0.16, 0.06, 0.02)
 _SCORE_SIDE, _DENSITY_SIDE, _DENSITY_RATIO, _DENSITY_STEPS = 160, 110, 0.05, 40
 _POINTS, _STEPS = 200, 60
+_MOMENT_POINTS, _MOMENT_STEPS, _FRAMES_BETWEEN = 1500, 20, 6
 
 
 def draw_scores(denoiser: Tensors, seed: int, device: str) -> rendering.figures.Figure:
@@ -87,6 +88,56 @@ def draw_trajectories(denoiser: Tensors, seed: int) -> rendering.figures.Figure:
         ways.append(rendering.fields.Ways(name, states * stretch))
     truth = (model.some_points() - np.array(model.normalizer.center)) / model.picture_scale
     return rendering.fields.trajectories(ways, truth, model.stretch)
+
+
+def film_training(
+    training_snapshots: Tensors, denoiser: Tensors, rendering_: Rendering, seed: int
+) -> tuple[rendering.figures.Figure, bytes]:
+    """Show what the network painted from the same noise at some moments of its training."""
+    model = artifacts.checkpoint.unpack(denoiser)
+    steps, clouds = moments_of(training_snapshots, denoiser, model, seed)
+    frames = rendering.animation.draw_training(
+        clouds,
+        steps,
+        model.ghosts(),
+        frames_between=_FRAMES_BETWEEN,
+        size=rendering_.size,
+        title=model.shape,
+        note=model.stretch,
+    )
+    total = (len(steps) - 1) * _FRAMES_BETWEEN + 1
+    tracked = track(frames, "Rendering", total, unit="frame")
+    film = rendering.animation.encode_gif(
+        (frame.image for frame in tracked),
+        fps=rendering_.fps,
+        hold_seconds=rendering_.hold_seconds,
+    )
+    strip = rendering.figures.training_strip(clouds, steps, model.ghosts(), model.stretch)
+    return strip, film
+
+
+def moments_of(
+    training_snapshots: Tensors,
+    denoiser: Tensors,
+    model: artifacts.checkpoint.Checkpoint,
+    seed: int,
+) -> tuple[list[int], np.ndarray]:
+    """Return the steps of the kept moments, and samples (K, n, 2) at each, in pictures' coordinates."""
+    few = Sampling(
+        sampler="dpmpp_2m",
+        steps=_MOMENT_STEPS,
+        rho=20.0,
+        sigma_max=3.0,
+        sigma_min=0.004,
+        n_samples=_MOMENT_POINTS,
+    )
+    steps, clouds = [], []
+    for step, network in artifacts.snapshots.denoisers(training_snapshots, denoiser):
+        generator = diffusion.devices.generator(seed, "film_training")
+        drawn = diffusion.samplers.draw(network, model.density, few, generator)
+        steps.append(step)
+        clouds.append(model.pictured(model.original(drawn)))
+    return steps, np.array(clouds)
 
 
 def _ways(

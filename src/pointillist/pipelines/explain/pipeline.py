@@ -6,7 +6,7 @@ from pointillist.pipelines.explain import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Denoiser -> score_figure, density_figure, trajectory_figure."""
+    """Denoiser -> figures of scores, density and ways, and the film of training."""
     return Pipeline(
         [
             Node(
@@ -26,6 +26,12 @@ def create_pipeline() -> Pipeline:
                 ["denoiser", "params:seed"],
                 "trajectory_figure",
                 name="draw_trajectories",
+            ),
+            Node(
+                nodes.film_training,
+                ["training_snapshots", "denoiser", "params:rendering", "params:seed"],
+                ["training_strip", "training_film"],
+                name="film_training",
             ),
         ],
         tags="explain",

@@ -12,6 +12,8 @@ from pointillist.parameters import Data, Network, Schedule, Training
 from pointillist.progress import track
 from pointillist.shapes.points import split
 
+_MOMENTS = 12
+
 
 def train_denoiser(
     shape_points: pd.DataFrame,
@@ -23,7 +25,7 @@ def train_denoiser(
     schedule: Schedule,
     network: Network,
     training: Training,
-) -> tuple[Tensors, pd.DataFrame]:
+) -> tuple[Tensors, pd.DataFrame, Tensors]:
     """Teach a small network to say, for a noisy point, where on the shape it came from."""
     where = diffusion.devices.resolve(device)
     transform = shapes.Normalizer.from_dict(normalizer)
@@ -38,10 +40,12 @@ def train_denoiser(
         training,
         diffusion.devices.generator(seed, "train", where),
     )
-    history = [
-        {"step": report.step, **report.metrics}
-        for report in track(reports, "Training", training.steps)
-    ]
+    kept = set(diffusion.training.moments(training, _MOMENTS))
+    history, weights_at = [], {}
+    for report in track(reports, "Training", training.steps):
+        history.append({"step": report.step, **report.metrics})
+        if report.step in kept:
+            weights_at[report.step] = report.average.cpu().clone()
     trained = artifacts.checkpoint.Checkpoint(
         denoiser,
         points,
@@ -56,4 +60,5 @@ def train_denoiser(
         },
         weights,
     )
-    return artifacts.checkpoint.pack(trained), pd.DataFrame(history)
+    snapshots = artifacts.snapshots.pack(list(weights_at), list(weights_at.values()), shape)
+    return artifacts.checkpoint.pack(trained), pd.DataFrame(history), snapshots

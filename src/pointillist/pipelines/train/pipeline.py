@@ -6,7 +6,7 @@ from pointillist.pipelines.train import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """shape_points + normalizer -> denoiser + training_history."""
+    """shape_points + normalizer -> denoiser + training_history + training_snapshots."""
     return Pipeline(
         [
             Node(
@@ -22,7 +22,7 @@ def create_pipeline() -> Pipeline:
                     "params:network",
                     "params:training",
                 ],
-                ["denoiser", "training_history"],
+                ["denoiser", "training_history", "training_snapshots"],
                 name="train_denoiser",
             )
         ],
