@@ -40,6 +40,9 @@ RUNS = (
         },
     ),
     Run("shape=dino", {"samplers.png": "samplers.png"}, "samplers"),
+    Run(
+        "shape=dino", {"training.png": "training_strip.png", "scores.png": "scores.png"}, "explain"
+    ),
     Run("shape_file=boat.svg", {"drawing.gif": "animation.gif", "drawing.png": "process.png"}),
     Run(
         "shape_file=portrait.jpg,source.n_points=8000",

@@ -50,7 +50,7 @@ def test_known_pipelines_are_the_registered_ones():
         (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
         (
             ["--pipelines", "ingest,nope"],
-            "Known: ingest, train, sample, evaluate, render, samplers, explain, gallery, player, report.",
+            "Known: ingest, train, sample, evaluate, render, samplers, explain, gallery",
         ),
         (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
         (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),

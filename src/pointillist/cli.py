@@ -34,6 +34,7 @@ _PIPELINES = (
     "gallery",
     "player",
     "report",
+    "compare",
 )
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 

@@ -52,6 +52,19 @@ _NEXT = {
 }
 
 
+_COMPUTING = {
+    "train",
+    "sample",
+    "evaluate",
+    "samplers",
+    "explain",
+    "gallery",
+    "player",
+    "report",
+    "compare",
+}
+
+
 class ConfigurationError(PointillistError, click.ClickException):
     """A configuration that can't be used, said in a line by every Kedro command, not only by `run`."""
 
@@ -75,6 +88,9 @@ class ProjectHooks:
             values = _read_parameters(context)
             self._parameters = validate(values)
             self._check_device_and_shape()
+            if (runs := self._parameters.runs) is not None:
+                settings = context.config_loader.get("mlflow", {})
+                values["runs"] = tracking.model_versions(runs, settings, self._project)
         except PointillistError as error:
             raise ConfigurationError(str(error)) from None
         # From here on the shape has one spelling, as it has in the catalog's paths.
@@ -95,16 +111,7 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if {
-            "train",
-            "sample",
-            "evaluate",
-            "samplers",
-            "explain",
-            "gallery",
-            "player",
-            "report",
-        } & _stages(pipeline):
+        if _COMPUTING & _stages(pipeline):
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None
@@ -162,6 +169,7 @@ class ProjectHooks:
             ("gallery_figure", "Gallery"),
             ("player", "Player"),
             ("report", "Report"),
+            ("comparison", "Comparison"),
         ):
             if name in self._saved:
                 facts[title] = _relative(_saved_path(catalog, name), self._project)

@@ -521,6 +521,11 @@ class Parameters(Group):
         description="CPU threads, at most one a core. A network this small gains nothing from more; "
         "with 1, other work on the machine can't stall it. Results are bit-equal for equal numbers.",
     )
+    runs: str | None = Field(
+        None,
+        description="Two runs for the pipeline compare, joined by +: ids of runs in MLflow (or their "
+        "first digits, six at least), or versions of models.",
+    )
     tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
     source: Source = Source()
     data: Data = Data()

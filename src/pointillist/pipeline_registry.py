@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from pointillist.pipelines.compare.pipeline import create_pipeline as compare
 from pointillist.pipelines.evaluate.pipeline import create_pipeline as evaluate
 from pointillist.pipelines.explain.pipeline import create_pipeline as explain
 from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
@@ -30,4 +31,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "gallery": gallery(),
         "player": player(),
         "report": report(),
+        "compare": compare(),
     }

@@ -13,7 +13,7 @@ from kedro.io.core import DatasetError, Version, VersionNotFoundError
 
 from pointillist.datasets import (
     GifDataset,
-    NewestTensorsDataset,
+    ModelsDataset,
     ShapeDataset,
     Tensors,
     TensorsDataset,
@@ -140,15 +140,20 @@ def test_shapes_are_read_only_and_previewed(tmp_path):
         shape.save(shape.load())
 
 
-def test_the_newest_version_of_each_folder_is_found(tmp_path):
-    for shape, version in (("cat", "1"), ("cat", "2"), ("dino", "1")):
-        dataset(tmp_path / shape, version).save(FILE)
-    found = NewestTensorsDataset(filepath=str(tmp_path), dataset="file.safetensors").load()
-    assert {shape: read().metadata["version"] for shape, read in found.items()} == {
-        "cat": "2",
-        "dino": "1",
-    }
+def test_models_are_found_by_version_oldest_first(tmp_path):
+    for shape, version in (("cat", "1"), ("dino", "3"), ("cat", "2")):
+        path = tmp_path / shape / "denoiser.safetensors"
+        TensorsDataset(filepath=str(path), version=Version(None, version)).save(FILE)
+    history = tmp_path / "cat" / "training_history.csv" / "2" / "training_history.csv"
+    history.parent.mkdir(parents=True)
+    history.write_text("step,loss\n1,0.5\n")
+    found = ModelsDataset(filepath=str(tmp_path)).load()
+    assert list(found) == ["1", "2", "3"]
+    assert [model.shape for model in found.values()] == ["cat", "cat", "dino"]
+    assert found["3"].read().metadata["version"] == "3"
+    assert found["2"].history()["loss"].tolist() == [0.5]
+    assert found["1"].history() is None
 
 
-def test_no_folder_holds_no_newest_version(tmp_path):
-    assert NewestTensorsDataset(filepath=str(tmp_path / "no"), dataset="x").load() == {}
+def test_no_folder_holds_no_models(tmp_path):
+    assert ModelsDataset(filepath=str(tmp_path / "no")).load() == {}

@@ -273,6 +273,38 @@ def test_player_explanation_and_report_are_pages_and_pictures(project):
     assert kept == {"reporting/report.html"}
 
 
+def test_two_runs_are_compared_by_version_or_by_mlflow_id(project):
+    first = run(project, "train", shape="heart")
+    longer = {"training": QUICK["training"] | {"steps": 31}}
+    run(project, "train", "sample", shape="star", **longer)
+    _, (_, second) = mlflow(project)
+    run(project, "compare", runs=f"{first}+{second.info.run_id[:12]}", shape="cat")
+    (page,) = saved(project, "comparison")
+    text = page.read_text()
+    assert f"A: heart, {first}" in text
+    assert f"B: star, {second.data.tags['kedro.session_id']}" in text
+    for row in ("<td>heart</td><td>star</td>", "<td>30</td><td>31</td>"):
+        assert row in text
+    assert "training.batch_size" not in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (None, "Name two runs, joined by"),
+        ("one", "Name two runs, joined by"),
+        ("one+two", "No model of the version 'one' is there. The newest: none."),
+        ("abcdef012+two", "No run in MLflow has an id that begins with 'abcdef012'"),
+    ],
+)
+def test_runs_that_are_not_there_are_refused(project, runs, said):
+    given = [] if runs is None else ["--params", f"runs={runs}"]
+    result = kedro(project, "run", "--pipelines", "compare", *given)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_older_versions_are_loaded_on_request(project):
     old = run(project, "train", "sample", tracking=False)
     run(project, "train", tracking=False, seed=1)

@@ -7,18 +7,15 @@ import lazy_loader
 from pointillist.datasets.tensors import Tensors
 
 if TYPE_CHECKING:
-    from pointillist.datasets.files import (
-        GifDataset,
-        HtmlDataset,
-        NewestTensorsDataset,
-        TensorsDataset,
-    )
+    from pointillist.datasets.files import GifDataset, HtmlDataset, TensorsDataset
+    from pointillist.datasets.models import ModelsDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "files": ["GifDataset", "HtmlDataset", "NewestTensorsDataset", "TensorsDataset"],
+        "files": ["GifDataset", "HtmlDataset", "TensorsDataset"],
+        "models": ["ModelsDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
     },
 )
@@ -26,7 +23,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "GifDataset",
     "HtmlDataset",
-    "NewestTensorsDataset",
+    "ModelsDataset",
     "ShapeDataset",
     "ShapesDataset",
     "Tensors",

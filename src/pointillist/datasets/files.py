@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from functools import partial
 from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kedro.io.core import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import AbstractVersionedDataset, Version
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from pointillist.datasets.atomic import write_bytes
@@ -93,34 +91,3 @@ class HtmlDataset(_FileDataset):
     def save(self, data: str) -> None:
         """Write the file."""
         self._write(data.encode("utf-8"))
-
-
-class NewestTensorsDataset(AbstractDataset[None, dict[str, Callable[[], Tensors]]]):
-    """The newest version of one dataset in each folder of a layer, by the folder's name. Read only."""
-
-    def __init__(
-        self, *, filepath: str, dataset: str, metadata: dict[str, Any] | None = None
-    ) -> None:
-        """Take the layer (`filepath`, one folder a shape) and the file that is looked for in each."""
-        self._folder, self._dataset = Path(filepath), dataset
-        self.metadata = metadata
-
-    def load(self) -> dict[str, Callable[[], Tensors]]:
-        """Return what reads each."""
-        versions = sorted(self._folder.glob(f"*/{self._dataset}/*/{self._dataset}"))
-        newest = {path.parents[2].name: path for path in versions}
-        return {shape: partial(_read_tensors, path) for shape, path in newest.items()}
-
-    def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
-        """Refuse: each is written by its own pipeline."""
-        raise DatasetError("The newest versions are read only.")
-
-    def _exists(self) -> bool:
-        return self._folder.is_dir()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._folder, "dataset": self._dataset}
-
-
-def _read_tensors(path: Path) -> Tensors:
-    return decode(path.read_bytes(), str(path))

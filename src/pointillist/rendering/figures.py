@@ -61,6 +61,28 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     return figure
 
 
+def loss_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw the smoothed losses of several trainings: by name, `histories` as in `loss_curve`."""
+    figure = style.new_figure(1350, 640)
+    axes = style.plot_axes(figure, (0.085, 0.16, 0.875, 0.62))
+    steps = [history["step"].to_numpy(float) for history in histories.values()]
+    losses = [_positive(history["loss"].to_numpy(float)) for history in histories.values()]
+    _scale_loss(axes, np.concatenate(steps), np.concatenate(losses))
+    dashes = ("-", "--", "-.", ":")
+    for k, (name, at, loss) in enumerate(zip(histories, steps, losses, strict=True)):
+        colour = style.PALETTE((k + 0.3) / len(histories))
+        smooth = _smoothed(loss)
+        label = f"{name}: {smooth[-1]:.2g}"
+        axes.plot(at, smooth, dashes[k % 4], color=colour, linewidth=1.8, label=label)
+    font = {"family": style.FONT, "size": style.SMALL}
+    axes.legend(frameon=False, prop=font, labelcolor=style.FAINT_INK)
+    headline(
+        figure, "The loss of both trainings", "Each on its own weighting; smoothed. Log scale."
+    )
+    style.write(figure, 0.52, 0.04, "training step", colour=style.FAINT_INK, ha="center")
+    return figure
+
+
 def process_strip(
     forward: ArrayLike,
     reverse: ArrayLike,

@@ -112,7 +112,7 @@ def parts(scenes: Sequence[Scene]) -> dict[str, Any]:
     }
     # Inside a script element only "<" could end it; JSON says it in another way.
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return {"names": [scene.name for scene in scenes], "data": Markup(text)}
+    return {"scene_names": [scene.name for scene in scenes], "data": Markup(text)}
 
 
 def plotly_figure(scene: Scene, points: int = 500, frames: int = 40) -> Any:

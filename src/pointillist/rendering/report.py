@@ -89,10 +89,94 @@ def page(
             command=command,
             provenance=provenance,
             css=player.asset("page.css"),
+            tables=player.asset("tables.css"),
             js=player.asset("player.js"),
             **player.parts(scenes),
         )
     )
+
+
+def comparison_page(
+    *,
+    names: tuple[str, str],
+    scenes: Sequence[player.Scene],
+    metrics: tuple[Mapping[str, float], Mapping[str, float]],
+    losses: Figure | None,
+    differing: Sequence[tuple[str, str, str]],
+    conditions: str,
+) -> str:
+    """Return two runs as one HTML file that asks the network for nothing.
+
+    Parameters
+    ----------
+    names : pair
+        What the two are called.
+    scenes : sequence
+        Their chains, from the same noise.
+    metrics : pair
+        As `evaluate` saves them, from the same draws.
+    losses : Figure or None
+        Both loss curves.
+    differing : sequence
+        Parameter, first's, second's.
+    conditions : str
+        What was the same for both.
+    """
+    curves = None if losses is None else Picture(losses, "Training loss of both runs")
+    return (
+        player.environment()
+        .get_template("comparison.html")
+        .render(
+            names=names,
+            conditions=conditions,
+            metrics=compared(*metrics),
+            losses=curves,
+            differing=differing,
+            css=player.asset("page.css"),
+            tables=player.asset("tables.css"),
+            js=player.asset("player.js"),
+            **player.parts(scenes),
+        )
+    )
+
+
+def compared(a: Mapping[str, float], b: Mapping[str, float]) -> list[dict[str, str]]:
+    """Return name, words, both values, difference, floors and the better of every common metric."""
+    rows = []
+    for name in a:
+        if name not in b or not (f"{name}_floor" in a or f"{name}_error" in a):
+            continue
+        floors = [m.get(f"{name}_floor") for m in (a, b)]
+        rows.append(
+            {
+                "name": name,
+                "words": _WORDS.get(name, ""),
+                "a": f"{a[name]:.4g}",
+                "b": f"{b[name]:.4g}",
+                "difference": f"{b[name] - a[name]:+.2g}",
+                "floor_a": "0" if floors[0] is None else f"{floors[0]:.4g}",
+                "floor_b": "0" if floors[1] is None else f"{floors[1]:.4g}",
+                "better": _better(name, a, b),
+            }
+        )
+    return rows
+
+
+def _better(name: str, a: Mapping[str, float], b: Mapping[str, float]) -> str:
+    """Return A or B, or nothing where the two are as good as equal."""
+    if (error := a.get(f"{name}_error")) is not None:
+        spread = 2 * (error**2 + b[f"{name}_error"] ** 2) ** 0.5
+        if abs(a[name] - b[name]) <= spread:
+            return ""
+        return "A" if a[name] < b[name] else "B"
+    floors = [m[f"{name}_floor"] for m in (a, b)]
+    if min(floors) <= 0:
+        # Estimates without bias are below 0 as often as above: their ratio says nothing.
+        return ""
+    ratios = [m[name] / floor for m, floor in zip((a, b), floors, strict=True)]
+    if abs(ratios[0] - ratios[1]) <= 0.1:
+        return ""
+    return "A" if (ratios[0] < ratios[1]) != (name in HIGHER_IS_BETTER) else "B"
 
 
 def metric_rows(metrics: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """MLflow: the hook and the live recorder. No other room imports mlflow, and none is slowed by it."""
 
 from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run
+from pointillist.tracking.lookup import model_versions
 
-__all__ = ["RunSummary", "TrackingHooks", "last_run"]
+__all__ = ["RunSummary", "TrackingHooks", "last_run", "model_versions"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from pointillist import artifacts, diffusion
@@ -28,10 +29,25 @@ def measure_samples(
     adds to the bound.
     """
     artifacts.chain.require_same_model(reverse_chain, denoiser, samples)
+    model = artifacts.checkpoint.unpack(denoiser)
+    start = reverse_chain.metadata["sampling"]["start"]
+    metrics, bound = measure(model, samples.to_numpy(), start, evaluation, seed, device)
+    return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))
+
+
+def measure(
+    model: artifacts.checkpoint.Checkpoint,
+    samples: np.ndarray,
+    start_rule: str,
+    evaluation: Evaluation,
+    seed: int,
+    device: str,
+) -> tuple[dict[str, float], diffusion.likelihood.KLBound]:
+    """Return every metric of a model and its samples (n, 2, original coordinates), and the bound."""
     where = diffusion.devices.resolve(device)
-    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    model.to(where)
     generator = diffusion.devices.generator(seed, "evaluate")
-    compared = model.standardize(samples.to_numpy()[: evaluation.n_eval])
+    compared = model.standardize(samples[: evaluation.n_eval])
     anchors = model.standardize(model.points)
 
     def draw(n: int) -> torch.Tensor:
@@ -48,7 +64,6 @@ def measure_samples(
         shares=model.density.weights,
     )
     path = model.denoiser.path
-    start_rule = reverse_chain.metadata["sampling"]["start"]
     start = diffusion.samplers.start_distribution(model.density, path, start_rule)
     denoise = diffusion.devices.reached_from_cpu(model.denoiser, where)
     bound = diffusion.likelihood.kl_bound(
@@ -79,4 +94,4 @@ def measure_samples(
         **distances,
         "n_eval": float(len(compared)),
     }
-    return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))
+    return metrics, bound

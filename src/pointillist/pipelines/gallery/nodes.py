@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from pointillist import artifacts, diffusion, rendering, shapes
-from pointillist.datasets import Tensors
+from pointillist.datasets.models import TrainedModel
 from pointillist.errors import PointillistError
 from pointillist.parameters import Sampling, Source
 from pointillist.progress import count
@@ -35,15 +35,17 @@ def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
 
 
 def sample_all(
-    denoisers: Mapping[str, Callable[[], Tensors]], sampling: Sampling, seed: int, device: str
+    trained_models: Mapping[str, TrainedModel], sampling: Sampling, seed: int, device: str
 ) -> Clouds:
     """Draw points from the newest model of every shape that was trained."""
     where = diffusion.devices.resolve(device)
     few = sampling.model_copy(update={"n_samples": _MOST_POINTS})
     clouds: Clouds = {}
-    for name, read in count(denoisers.items(), "Sampling", "model"):
+    # From oldest to newest: the newest is the one that stays.
+    newest = {trained.shape: trained for trained in trained_models.values()}
+    for name, trained in count(newest.items(), "Sampling", "model"):
         try:
-            model = artifacts.checkpoint.unpack(read()).to(where)
+            model = artifacts.checkpoint.unpack(trained.read()).to(where)
         except PointillistError as error:
             logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
             continue

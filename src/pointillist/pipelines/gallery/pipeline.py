@@ -6,13 +6,13 @@ from pointillist.pipelines.gallery import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """raw_shapes + denoisers -> gallery_figure."""
+    """raw_shapes + trained_models -> gallery_figure."""
     return Pipeline(
         [
             Node(nodes.place_all, "raw_shapes", "gallery_points", name="place_all"),
             Node(
                 nodes.sample_all,
-                ["denoisers", "params:sampling", "params:seed", "params:device"],
+                ["trained_models", "params:sampling", "params:seed", "params:device"],
                 "gallery_samples",
                 name="sample_all",
             ),

@@ -30,19 +30,19 @@ def scenes_of(
 ) -> list[rendering.player.Scene]:
     """Return the chain as a scene and, if `player.against` names a sampler, that sampler's beside it."""
     used = Sampling.model_validate(chain.metadata["sampling"])
-    scenes = [_scene(chain, model, player.points, seed, used)]
+    scenes = [scene_of(chain, model, player.points, seed, used)]
     if player.against is not None and player.against != used.sampler:
         other = used.model_copy(update={"sampler": player.against})
-        again = _run(model, other, int(chain.metadata["seed"]), device)
+        again = run_chain(model, other, int(chain.metadata["seed"]), device).chain()
         tensors = {"x": again.x, "alpha": again.alpha, "sigma": again.sigma}
-        scenes.append(_scene(Tensors(tensors), model, player.points, seed, other))
+        scenes.append(scene_of(Tensors(tensors), model, player.points, seed, other))
     return scenes
 
 
-def _run(
+def run_chain(
     model: artifacts.checkpoint.Checkpoint, sampling: Sampling, seed: int, device: str
-) -> diffusion.samplers.Chain:
-    """Run another sampler from the noise that the chain of this seed started from."""
+) -> diffusion.samplers.Recorder:
+    """Run the chain of this seed: every sampler starts from the same noise."""
     where = diffusion.devices.resolve(device)
     model.to(where)
     path = model.denoiser.path
@@ -56,21 +56,23 @@ def _run(
     recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
     for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
         recorder.add(state)
-    return recorder.chain()
+    return recorder
 
 
-def _scene(
+def scene_of(
     chain: Tensors,
     model: artifacts.checkpoint.Checkpoint,
     points: int,
     seed: int,
     sampling: Sampling,
+    name: str = "",
 ) -> rendering.player.Scene:
+    """Return at most so many `points` of a chain as a scene."""
     generator = diffusion.devices.generator(seed, "player")
     moving = artifacts.chain.moving(chain, model, points, generator)
     steps = len(diffusion.samplers.chain_levels(model.denoiser.path, sampling)) - 1
     return rendering.player.Scene(
-        f"{sampling.sampler}, {steps} steps",
+        name or f"{sampling.sampler}, {steps} steps",
         moving.states,
         moving.noise_ratios,
         moving.clean,

@@ -80,7 +80,7 @@ def differences(trained: dict[str, Any], sampling: dict[str, Any]) -> list[tuple
     here = flatten(groups | {"sampling": sampling})
     defaults = flatten(Parameters().model_dump(mode="json"))
     return [
-        (name, _said(value), _said(defaults[name]))
+        (name, said(value), said(defaults[name]))
         for name, value in here.items()
         if name in defaults
         and value != defaults[name]
@@ -100,7 +100,8 @@ def command(shape: str, seed: int, differing: list[tuple[str, str, str]]) -> str
     return f"kedro run --params {','.join(words)}"
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """Return a value as one writes it on a command line."""
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )

@@ -1,0 +1,1 @@
+"""Two trained models on one page, drawn and measured alike."""

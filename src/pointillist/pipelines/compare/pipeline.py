@@ -1,0 +1,28 @@
+"""Wiring of the compare stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from pointillist.pipelines.compare import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Two models -> comparison."""
+    return Pipeline(
+        [
+            Node(
+                nodes.compare_models,
+                [
+                    "trained_models",
+                    "params:runs",
+                    "params:sampling",
+                    "params:evaluation",
+                    "params:player",
+                    "params:seed",
+                    "params:device",
+                ],
+                "comparison",
+                name="compare_models",
+            )
+        ],
+        tags="compare",
+    )
