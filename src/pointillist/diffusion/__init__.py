@@ -10,6 +10,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        coarse,
         comparison,
         denoiser,
         density,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "coarse",
         "comparison",
         "density",
         "denoiser",

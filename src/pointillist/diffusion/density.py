@@ -72,9 +72,16 @@ class GaussianMixture:
         """Return the same mixture on another device or in another precision."""
         return GaussianMixture(self.anchors.to(device, dtype), self.bandwidth, self.weights)
 
+    @property
+    def shares(self) -> Tensor:
+        """Share of each Gaussian, (N,), whether all are alike or not."""
+        if self.weights is not None:
+            return self.weights
+        return self.anchors.new_full((len(self.anchors),), 1 / len(self.anchors))
+
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return the mean (2,) and the covariance (2, 2)."""
-        weights = self._shares()
+        weights = self.shares
         mean = weights @ self.anchors
         centred = self.anchors - mean
         covariance = (weights[:, None] * centred).T @ centred
@@ -187,19 +194,14 @@ class GaussianMixture:
             return [(anchors, None) for anchors in blocks]
         return list(zip(blocks, self._log_weights.split(_BLOCK_ANCHORS), strict=True))
 
-    def _shares(self) -> Tensor:
-        if self.weights is not None:
-            return self.weights
-        return self.anchors.new_full((len(self.anchors),), 1 / len(self.anchors))
-
     @cached_property
     def _log_weights(self) -> Tensor:
-        return self._shares().log()
+        return self.shares.log()
 
     @cached_property
     def _cumulative(self) -> Tensor:
         # On the CPU, since not every accelerator has double precision.
-        return self._shares().cpu().double().cumsum(0).to(self.anchors)
+        return self.shares.cpu().double().cumsum(0).to(self.anchors)
 
 
 _Block = tuple[Tensor, Tensor | None]

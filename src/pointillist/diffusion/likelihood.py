@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pointillist.diffusion.coarse import CoarseMixture, tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, cleanest, level, noisiest
@@ -73,23 +74,25 @@ def kl_bound(
     (Song et al. 2021, arXiv:2101.09258, theorem 1, with the score written as a denoiser). "Truth" is
     the density at the path's least noise, where the integral begins; on its finite range the
     integral is taken by the trapezoidal rule over at most `nodes` levels, each with `draws` draws.
-    D* is exact, in double precision; `denoise` is asked on the CPU. `risk_by_noise` splits the integral.
+    D* is exact, in double precision (of very many anchors, as `coarse` has it); `denoise` is asked on
+    the CPU. `risk_by_noise` splits the integral.
     """
     exact = density.to("cpu", torch.float64)
+    truth = tractable(exact)
     rungs = even_levels(path, nodes)
     risk, error = torch.zeros(len(rungs)).double(), torch.zeros(len(rungs)).double()
     for i, rung in enumerate(rungs):
         x0, _ = exact.sample(draws, generator)
         noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
         x = (rung.alpha * x0 + rung.sigma * noise).float()
-        ideal = exact.denoise(x.double(), rung.alpha, rung.sigma)
+        ideal = truth.denoise(x.double(), rung.alpha, rung.sigma)
         time = torch.tensor(rung.time, dtype=DTYPE)
         answers = [denoise(block, time) for block in x.split(_BLOCK)]
         excess = (torch.cat(answers).double() - ideal).square().sum(-1) / rung.noise_ratio**2
         risk[i], error[i] = excess.mean(), excess.std() / draws**0.5
     ratios = torch.tensor([rung.noise_ratio for rung in rungs], dtype=torch.float64)
     weights = _trapezoid_weights(ratios.log())
-    prior, prior_error = _prior_nats(exact, path, start, generator)
+    prior, prior_error = _prior_nats(exact, truth, path, start, generator)
     return KLBound(
         nats=prior + (weights @ risk).item(),
         standard_error=((weights * error).square().sum().item() + prior_error**2) ** 0.5,
@@ -159,7 +162,7 @@ def kl_ode(
     y = x0 + rungs[0].noise_ratio * noise
     mean, covariance = exact.moments()
     variance = covariance.trace().item() / 2
-    log_p = exact.log_prob(y, 1.0, rungs[0].noise_ratio)
+    log_p = tractable(exact).log_prob(y, 1.0, rungs[0].noise_ratio)
 
     def log_q(points: Tensor, visited: Sequence[Level]) -> Tensor:
         return ode_log_prob(denoise, points, visited, start, (mean, variance))
@@ -267,6 +270,7 @@ def _hat_functions(nodes: Tensor, places: Tensor) -> Tensor:
 
 def _prior_nats(
     exact: GaussianMixture,
+    truth: GaussianMixture | CoarseMixture,
     path: Path,
     start: tuple[Tensor, Tensor],
     generator: torch.Generator,
@@ -278,5 +282,5 @@ def _prior_nats(
     noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
     x = top.alpha * x0 + top.sigma * noise
     prior = torch.distributions.MultivariateNormal(*start)
-    log_ratio = exact.log_prob(x, top.alpha, top.sigma) - prior.log_prob(x)
+    log_ratio = truth.log_prob(x, top.alpha, top.sigma) - prior.log_prob(x)
     return log_ratio.mean().item(), (log_ratio.std() / draws**0.5).item()
