@@ -8,7 +8,6 @@ scikit-learn brings along, scaled to 1000 x 1000 pixels.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -133,5 +132,8 @@ def _photograph() -> Image:
 
 
 def _keep_picture(project: Path) -> None:
+    from PIL.Image import open as open_image
+
     (picture,) = project.glob("data/08_reporting/gallery/gallery.png/*/gallery.png")
-    shutil.copy(picture, FOLDER / "gallery.png")
+    with open_image(picture) as image:
+        image.convert("RGB").quantize(255).save(FOLDER / "gallery.png", optimize=True)
