@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs pictures bench trials ui viz lab lock hooks clean
+.PHONY: help run test lint format docs pictures bench trials ui viz site lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,9 @@ ui: $(VENV)/.installed ## MLflow on http://127.0.0.1:5000
 
 viz: $(VENV)/.installed ## Kedro-Viz on http://127.0.0.1:4141
 	$(BIN)/kedro viz run --host 127.0.0.1
+
+site: $(VENV)/.installed ## Kedro-Viz as a static site with previews, in build/, for any web server
+	$(BIN)/kedro viz build --include-previews
 
 lab: $(VENV)/.installed-lab ## Jupyter Lab with Kedro's extension, on 127.0.0.1
 	$(BIN)/kedro jupyter lab --ip 127.0.0.1

@@ -1,7 +1,7 @@
 """`make pictures`: every picture of the README and the docs, made by the project's own commands.
 
 Each is one output of one `kedro run` in a copy of the project, with the defaults and seed 0; PNGs are
-saved with a palette of 256 colours, so that all of them together stay small.
+saved at most 1200 pixels wide with a palette of 128 colours, so that all of them together stay small.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ class Run:
     pipelines: str = "__default__"
 
 
+_SMALL = "rendering.size=400,rendering.frames=60"
+_WIDEST = 1200
+
 RUNS = (
     Run(
         "shape=dino",
@@ -43,9 +46,9 @@ RUNS = (
     Run(
         "shape=dino", {"training.png": "training_strip.png", "scores.png": "scores.png"}, "explain"
     ),
-    Run("shape_file=boat.svg", {"drawing.gif": "animation.gif", "drawing.png": "process.png"}),
+    Run(f"shape_file=boat.svg,{_SMALL}", {"drawing.gif": "animation.gif"}),
     Run(
-        "shape_file=portrait.jpg,source.n_points=8000",
+        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=50",
         {"photograph.gif": "animation.gif", "photograph.png": "process.png"},
     ),
     Run("text=Hello,source.filled=true", {"word.png": "process.png"}),
@@ -73,7 +76,9 @@ def main() -> None:
 def _keep(source: Path, target: Path) -> None:
     if target.suffix == ".png":
         with Image.open(source) as image:
-            image.convert("RGB").quantize(256).save(target, optimize=True)
+            small = image.convert("RGB")
+            small.thumbnail((_WIDEST, 10 * _WIDEST))
+            small.quantize(128).save(target, optimize=True)
     else:
         shutil.copy(source, target)
     print(f"{target.relative_to(DOCS.parent)}: {target.stat().st_size / 1e3:.0f} kB", flush=True)

@@ -10,8 +10,9 @@ from pointillist.datasets.models import TrainedModel
 from pointillist.errors import PointillistError, nearest
 from pointillist.parameters import Evaluation, Player, Sampling, flatten
 from pointillist.pipelines.evaluate.nodes import measure
-from pointillist.pipelines.player.nodes import run_chain, scene_of
+from pointillist.pipelines.player.nodes import scene_of
 from pointillist.pipelines.report.nodes import said
+from pointillist.pipelines.sample.nodes import run_chain
 from pointillist.progress import count
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
 from pointillist.parameters import Player, Sampling
-from pointillist.progress import track
+from pointillist.pipelines.sample.nodes import run_chain
 
 
 def make_player(
@@ -37,26 +37,6 @@ def scenes_of(
         tensors = {"x": again.x, "alpha": again.alpha, "sigma": again.sigma}
         scenes.append(scene_of(Tensors(tensors), model, player.points, seed, other))
     return scenes
-
-
-def run_chain(
-    model: artifacts.checkpoint.Checkpoint, sampling: Sampling, seed: int, device: str
-) -> diffusion.samplers.Recorder:
-    """Run the chain of this seed: every sampler starts from the same noise."""
-    where = diffusion.devices.resolve(device)
-    model.to(where)
-    path = model.denoiser.path
-    start = diffusion.samplers.start_distribution(
-        model.density, path, sampling.start, sampling.sigma_max
-    )
-    states = diffusion.samplers.sample(
-        model.denoiser, path, start, sampling, diffusion.devices.generator(seed, "sample", where)
-    )
-    steps = len(diffusion.samplers.chain_levels(path, sampling)) - 1
-    recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
-    for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
-        recorder.add(state)
-    return recorder
 
 
 def scene_of(

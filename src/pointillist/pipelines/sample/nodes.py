@@ -14,8 +14,18 @@ def run_reverse_chain(
     denoiser: Tensors, sampling: Sampling, seed: int, device: str
 ) -> tuple[Tensors, pd.DataFrame]:
     """Start from pure noise and follow the denoiser, step by step, until a shape stands there."""
+    model = artifacts.checkpoint.unpack(denoiser)
+    recorder = run_chain(model, sampling, seed, device)
+    points = pd.DataFrame(model.original(recorder.samples()), columns=["x", "y"])
+    return artifacts.chain.pack(recorder.chain(), denoiser, points, sampling, seed), points
+
+
+def run_chain(
+    model: artifacts.checkpoint.Checkpoint, sampling: Sampling, seed: int, device: str
+) -> diffusion.samplers.Recorder:
+    """Run the chain of this seed: every sampler starts from the same noise."""
     where = diffusion.devices.resolve(device)
-    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    model.to(where)
     path = model.denoiser.path
     start = diffusion.samplers.start_distribution(
         model.density, path, sampling.start, sampling.sigma_max
@@ -27,5 +37,4 @@ def run_reverse_chain(
     recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
     for state in track(states, "Sampling", diffusion.samplers.total_steps(path, sampling)):
         recorder.add(state)
-    points = pd.DataFrame(model.original(recorder.samples()), columns=["x", "y"])
-    return artifacts.chain.pack(recorder.chain(), denoiser, points, sampling, seed), points
+    return recorder
