@@ -415,9 +415,9 @@ def _alone(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
-def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
-        raise ValueError("every number must be given once only")
+        raise ValueError("each must be given once only")
     return values
 
 
@@ -457,8 +457,24 @@ class Samplers(Group):
     )
 
 
+def _by_plus(value: Any) -> Any:
+    """Split what a command line joins by +."""
+    return tuple(value.split("+")) if isinstance(value, str) else value
+
+
 class Rendering(Group):
     """The animation and the figures."""
+
+    formats: Annotated[
+        tuple[Literal["gif", "webp", "mp4"], ...],
+        BeforeValidator(_by_plus),
+        AfterValidator(_each_once),
+    ] = Field(
+        ("gif",),
+        min_length=1,
+        description="What the animation is written as, joined by + on a command line "
+        "(gif+webp+mp4); a GIF always is. mp4 needs the extra video.",
+    )
 
     frames: int = Field(80, ge=2, le=1000, description="Frames of the animation.")
     fps: int = Field(20, ge=1, le=50, description="Frames per second.")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kedro.io.core import DatasetError, Version, VersionNotFoundError
 
 from pointillist.datasets import (
+    AnimationDataset,
     GifDataset,
     ModelsDataset,
     ShapeDataset,
@@ -157,3 +158,14 @@ def test_models_are_found_by_version_oldest_first(tmp_path):
 
 def test_no_folder_holds_no_models(tmp_path):
     assert ModelsDataset(filepath=str(tmp_path / "no")).load() == {}
+
+
+def test_a_films_formats_stand_side_by_side(tmp_path):
+    film = AnimationDataset(filepath=str(tmp_path / "film.gif"), version=Version(None, "1"))
+    film.save({"webp": b"WEBP", "gif": b"GIF"})
+    folder = tmp_path / "film.gif" / "1"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "film.gif": b"GIF",
+        "film.webp": b"WEBP",
+    }
+    assert film.load() == b"GIF"

@@ -273,6 +273,17 @@ def test_player_explanation_and_report_are_pages_and_pictures(project):
     assert kept == {"reporting/report.html"}
 
 
+def test_films_in_other_formats_are_written_and_recorded_on_request(project):
+    wished = {"rendering": QUICK["rendering"] | {"formats": "gif+webp+mp4"}}
+    run(project, shape="heart", **wished)
+    (folder,) = {path.parent for path in saved(project, "animation")}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"animation.gif", "animation.webp", "animation.mp4"}
+    client, (recorded,) = mlflow(project)
+    kept = {f.path for f in client.list_artifacts(recorded.info.run_id, "reporting")}
+    assert {f"reporting/{name}" for name in names} <= kept
+
+
 def test_two_runs_are_compared_by_version_or_by_mlflow_id(project):
     first = run(project, "train", shape="heart")
     longer = {"training": QUICK["training"] | {"steps": 31}}

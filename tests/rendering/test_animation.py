@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pointillist.errors import PointillistError
-from pointillist.rendering import style
+from pointillist.rendering import animation, style
 from pointillist.rendering.animation import (
     _Easel,
     draw_frames,
@@ -228,3 +230,47 @@ def test_still_frames_keep_their_number_and_time() -> None:
 def test_gif_needs_a_frame() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
         encode_gif([], fps=20, hold_seconds=1)
+
+
+def moving_square() -> list[np.ndarray]:
+    frames = []
+    for k in range(12):
+        frame = np.full((60, 81, 3), 250, np.uint8)
+        frame[20:40, 5 * k : 5 * k + 20] = (200, 30, 90)
+        frames.append(frame)
+    return frames
+
+
+def test_webp_shows_the_same_film() -> None:
+    frames = moving_square()
+    film = Image.open(io.BytesIO(animation.encode_webp(frames, fps=20, hold_seconds=1.0)))
+    assert film.n_frames == len(frames)
+    durations = []
+    for k, frame in enumerate(frames):
+        film.seek(k)
+        shown = np.asarray(film.convert("RGB"), int)
+        assert np.abs(shown - frame).mean() < 4
+        durations.append(film.info["duration"])
+    assert durations == [50] * 11 + [1050]
+
+
+def test_mp4_shows_the_same_film_in_even_sides() -> None:
+    reader = pytest.importorskip("imageio_ffmpeg").read_frames
+    frames = moving_square()
+    content = animation.encode_mp4(frames, fps=20, hold_seconds=0.5)
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(content)
+        file.flush()
+        film = reader(file.name)
+        about = next(film)
+        shown = [np.frombuffer(picture, np.uint8).reshape(60, 80, 3) for picture in film]
+    assert about["size"] == (80, 60)
+    assert len(shown) == len(frames) + 10
+    for picture, frame in zip(shown, frames, strict=False):
+        assert np.abs(picture.astype(int) - frame[:, :80]).mean() < 8
+
+
+def test_mp4_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(PointillistError, match=r"pointillist\[video\]"):
+        animation.encode_mp4(moving_square(), fps=20, hold_seconds=0.0)

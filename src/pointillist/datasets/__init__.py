@@ -7,20 +7,26 @@ import lazy_loader
 from pointillist.datasets.tensors import Tensors
 
 if TYPE_CHECKING:
-    from pointillist.datasets.files import GifDataset, HtmlDataset, TensorsDataset
+    from pointillist.datasets.files import (
+        AnimationDataset,
+        GifDataset,
+        HtmlDataset,
+        TensorsDataset,
+    )
     from pointillist.datasets.models import ModelsDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "files": ["GifDataset", "HtmlDataset", "TensorsDataset"],
+        "files": ["AnimationDataset", "GifDataset", "HtmlDataset", "TensorsDataset"],
         "models": ["ModelsDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
     },
 )
 
 __all__ = [
+    "AnimationDataset",
     "GifDataset",
     "HtmlDataset",
     "ModelsDataset",

@@ -81,6 +81,19 @@ class GifDataset(_FileDataset):
         return ImagePreview(base64.b64encode(self.load()).decode())
 
 
+class AnimationDataset(GifDataset):
+    """An animation in one or more formats, side by side: the GIF, and what else there is."""
+
+    def save(self, data: bytes | dict[str, bytes]) -> None:
+        """Write the files by suffix, the GIF last: a version is there when it is whole."""
+        formats = {"gif": data} if isinstance(data, bytes) else data
+        gif = Path(self._get_save_path())
+        for suffix, content in formats.items():
+            if suffix != "gif":
+                write_bytes(gif.with_suffix(f".{suffix}"), content)
+        write_bytes(gif, formats["gif"])
+
+
 class HtmlDataset(_FileDataset):
     """A page, UTF-8. Kedro-Viz has no preview of one that runs a script."""
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, cast
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +21,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from pointillist.errors import PointillistError
 from pointillist.rendering import style
 from pointillist.rendering.style import Points
 
@@ -33,6 +36,15 @@ _HOUSE = [
     for c in (style.INK, style.FAINT_INK, style.ACCENT)
 ]
 _CELL = 8  # levels of a colour channel
+
+
+class Encoder(Protocol):
+    """What turns frames into the bytes of a film."""
+
+    def __call__(
+        self, frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float
+    ) -> bytes:
+        """Encode `frames` (H, W, 3); the last is held."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +291,59 @@ def encode_gif(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds:
         file, "GIF", save_all=True, append_images=rest, loop=0, duration=durations, optimize=True
     )
     return file.getvalue()
+
+
+def encode_webp(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float) -> bytes:
+    """Return an animated WebP of `frames` (H, W, 3), as `encode_gif` does."""
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    ticks = round(1000 / fps)
+    durations = [ticks] * len(rest) + [ticks + round(1000 * hold_seconds)]
+    file = io.BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=rest,
+        loop=0,
+        duration=durations,
+        quality=80,
+        method=2,
+    )
+    return file.getvalue()
+
+
+def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float) -> bytes:
+    """Return an MP4 (H.264) of `frames` (H, W, 3); its last frame is repeated for `hold_seconds`.
+
+    Raises
+    ------
+    PointillistError
+        If imageio-ffmpeg, the extra video, isn't installed.
+    """
+    try:
+        from imageio_ffmpeg import write_frames
+    except ImportError:
+        raise PointillistError(
+            "MP4 needs imageio-ffmpeg: pip install --constraint requirements.lock 'pointillist[video]' "
+            "(or --editable '.[video]')."
+        ) from None
+    pictures = list(frames)
+    height, width = (side - side % 2 for side in pictures[0].shape[:2])
+    pictures += [pictures[-1]] * round(fps * hold_seconds)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        writer = write_frames(
+            str(path), (width, height), fps=fps, codec="libx264", macro_block_size=2, quality=8
+        )
+        writer.send(None)
+        for picture in pictures:
+            writer.send(np.ascontiguousarray(picture[:height, :width]))
+        writer.close()
+        return path.read_bytes()
+
+
+ENCODERS: dict[str, Encoder] = {"gif": encode_gif, "webp": encode_webp, "mp4": encode_mp4}
+"""What makes the bytes of a film, by suffix."""
 
 
 def _palette(pictures: list[Image.Image]) -> Image.Image:

@@ -151,7 +151,8 @@ class TrackingHooks:
         if wishes.get("metrics"):
             self._run.log_metrics(data)
         if folder := wishes.get("artifact"):
-            self._run.recorder.log_artifact(_saved_file(dataset), folder)
+            for file in _saved_files(dataset):
+                self._run.recorder.log_artifact(file, folder)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -294,11 +295,14 @@ def _version(catalog: CatalogProtocol, name: str) -> str | None:
     return None if resolve is None else resolve()
 
 
-def _saved_file(dataset: Any) -> Path:
-    """Return the file that this run saved; the newest may be that of a run beside it."""
+def _saved_files(dataset: Any) -> list[Path]:
+    """Return what this run saved; the newest version may be that of a run beside it."""
     version = dataset.resolve_save_version()
-    path = dataset._filepath if version is None else dataset._get_versioned_path(version)
-    return Path(str(path))
+    if version is None:
+        return [Path(str(dataset._filepath))]
+    path = Path(str(dataset._get_versioned_path(version)))
+    # A film has its other formats beside it.
+    return [path, *(other for other in sorted(path.parent.glob(f"{path.stem}.*")) if other != path)]
 
 
 def _tags(

@@ -12,7 +12,9 @@ from pointillist.progress import track
 _STRIP_LEVELS = 7
 
 
-def animate_chain(reverse_chain: Tensors, denoiser: Tensors, rendering_: Rendering) -> bytes:
+def animate_chain(
+    reverse_chain: Tensors, denoiser: Tensors, rendering_: Rendering
+) -> dict[str, bytes]:
     """Film the reverse chain: every dot wanders from noise to its place on the shape."""
     model = artifacts.checkpoint.unpack(denoiser)
     states, noise_ratios = artifacts.chain.view(reverse_chain, model)
@@ -27,11 +29,13 @@ def animate_chain(reverse_chain: Tensors, denoiser: Tensors, rendering_: Renderi
         note=model.stretch,
     )
     tracked = track(frames, "Rendering", rendering_.frames, unit="frame")
-    return rendering.animation.encode_gif(
-        (frame.image for frame in tracked),
-        fps=rendering_.fps,
-        hold_seconds=rendering_.hold_seconds,
-    )
+    images = [frame.image for frame in tracked]
+    return {
+        suffix: rendering.animation.ENCODERS[suffix](
+            images, fps=rendering_.fps, hold_seconds=rendering_.hold_seconds
+        )
+        for suffix in {"gif": None, **dict.fromkeys(rendering_.formats)}
+    }
 
 
 def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> rendering.figures.Figure:
