@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
 from pointillist.parameters import Rendering, Sampling, Schedule
 from pointillist.progress import track
+
+if TYPE_CHECKING:
+    import torch
 
 _RATIOS = (1.0, 0.4, 0.16, 0.06, 0.02)
 _SCORE_SIDE, _DENSITY_SIDE, _DENSITY_RATIO, _DENSITY_STEPS = 160, 110, 0.05, 40
@@ -154,8 +158,7 @@ def _ways(
     start = diffusion.samplers.start_distribution(model.density, path, "moments")
     generator = diffusion.devices.generator(seed, "draw_trajectories")
     chain = diffusion.samplers.reverse_chain(denoise, path, start, sampling, _POINTS, generator)
-    with torch.no_grad():
-        states = list(chain)
+    states = list(chain)
     norms = [max(1.0, float(np.hypot(s.level.alpha, s.level.sigma))) for s in states]
     return np.array(
         [state.x.double().numpy() / norm for state, norm in zip(states, norms, strict=True)]
