@@ -111,3 +111,50 @@ def test_an_open_line_is_closed_to_be_filled():
 def test_lines_that_enclose_nothing_are_refused(line):
     with pytest.raises(ValueError, match="enclose nothing"):
         curves.inside([np.array(line, float)], 10, seed=0)
+
+
+def test_the_shares_of_lines_add_up_even_if_some_have_no_length():
+    points = curves.along([np.zeros((3, 2)), circle(1), circle(2, (9, 9))], 30)
+    assert len(points) == 30
+    assert (points == 0).all(1).sum() == 1
+    assert (points > 5).all(1).sum() == pytest.approx(29 * 2 / 3, abs=1)
+
+
+def test_no_points_are_none():
+    assert curves.along([SQUARE], 0).shape == (0, 2)
+
+
+def test_fewer_points_than_lines_stand_on_the_longest():
+    lines = [np.array([[0.0, k], [k, k]]) for k in range(1, 9)]
+    assert sorted(curves.along(lines, 3)[:, 1]) == [6, 7, 8]
+
+
+def test_a_line_that_crosses_itself_is_filled_where_it_winds():
+    """The middle of a pentagram is wound twice: inside by the non-zero rule, a hole by the other."""
+    angle = np.arange(6) * 4 * np.pi / 5
+    points = curves.inside([np.stack((np.cos(angle), np.sin(angle)), -1)], 1000, seed=0)
+    assert np.hypot(*points.T).min() < 0.1
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=3, max_size=9),
+)
+def test_winding_is_that_of_the_angle(corners):
+    line = np.array(corners, dtype=float) * 0.997  # no edge through a pixel's centre
+    winding = curves._winding([line])
+    height, width = winding.shape
+    closed = np.concatenate((line, line[:1]))
+    for row, column in ((0, 0), (height // 2, width // 2), (height // 3, width // 4)):
+        to = closed - (column + 0.5, height - row - 0.5)
+        turned = np.diff(np.arctan2(to[:, 1], to[:, 0]))
+        expected = ((turned + np.pi) % (2 * np.pi) - np.pi).sum() / (2 * np.pi)
+        # A centre on an edge is on either side of it.
+        if abs(abs(turned) - np.pi).min() > 1e-6:
+            assert winding[row, column] == round(expected)
+
+
+def test_small_areas_far_apart_are_filled_without_all_between():
+    points = curves.inside([circle(1), circle(1, (1000, 1000))], 300, seed=0)
+    near, far = np.hypot(*points.T), np.hypot(*(points - 1000).T)
+    assert np.minimum(near, far).max() < 1.5
+    assert (near < 2).sum() == pytest.approx(150, abs=15)

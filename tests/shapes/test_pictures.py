@@ -55,6 +55,8 @@ def test_sixteen_bits_of_grey_are_scaled_by_their_range(tmp_path):
     ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None].repeat(8, 0)
     found = pictures.read(save(tmp_path, Image.fromarray(ramp)))
     np.testing.assert_allclose(found, 1 - ramp / 65535, atol=0.01)
+    found = pictures.read(save(tmp_path, Image.fromarray(ramp // 2)))
+    np.testing.assert_allclose(found, 1 - ramp / 131070, atol=0.01)
 
 
 def test_cmyk_is_converted(tmp_path):
@@ -136,6 +138,30 @@ def test_what_is_no_picture_is_refused(tmp_path, content, said):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
+    with pytest.raises(PointillistError, match="can't be read: Is a directory"):
+        pictures.read(tmp_path)
+    with pytest.raises(PointillistError, match=r"no\.png can't be read: No such file"):
+        pictures.read(tmp_path / "no.png")
+
+
+@given(name=st.sampled_from(["JPEG", "WEBP"]), data=st.data())
+def test_a_damaged_photograph_gives_ink_or_our_error(tmp_path_factory, name, data):
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((32, 32)).save(buffer, name)
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    file = tmp_path_factory.mktemp("damaged") / "a.jpg"
+    file.write_bytes(content)
+    try:
+        ink = pictures.read(file)
+    except PointillistError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    assert ((ink >= 0) & (ink <= 1)).all()
+
+
 @given(data=st.data())
 def test_a_damaged_picture_gives_ink_or_our_error(tmp_path_factory, data):
     content = bytearray(png())
@@ -187,6 +213,16 @@ def test_an_icon_of_few_pixels_takes_many_points():
     points = place(ink, 300)
     assert len(np.unique(points, axis=0)) == 300
     assert (np.ptp(points, axis=0) > 1).all()
+
+
+def test_specks_far_apart_take_their_points_without_all_between():
+    ink = np.zeros((1000, 1000))
+    ink[0, 0] = ink[-1, -1] = 1
+    points = place(ink, 300)
+    near, far = np.hypot(*(points - (0.5, 999.5)).T), np.hypot(*(points - (999.5, 0.5)).T)
+    assert np.minimum(near, far).max() < 0.75
+    assert (near < 1).sum() == pytest.approx(150, abs=3)
+    assert len(np.unique(points, axis=0)) == 300
 
 
 def test_light_takes_the_points_if_it_is_asked_to():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointillist.errors import PointillistError
-from pointillist.shapes import vector
+from pointillist.shapes import curves, vector
 
 XMLNS = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 BOAT = Path(__file__).parents[2] / "docs" / "examples" / "boat.svg"
@@ -91,6 +91,10 @@ def test_transforms_and_uses_are_applied(tmp_path, element, box):
         'fill="none"',
         'style="fill:none;stroke:none"',
         'opacity="0"',
+        'opacity="0.00"',
+        'fill-opacity="0"',
+        'fill="transparent"',
+        'style="fill:none;stroke:#000;stroke-opacity:0"',
         'class="h"',
     ],
 )
@@ -161,8 +165,18 @@ REFUSED = {
         '<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + svg("<text>&a;</text>"),
         "declares entities",
     ),
+    "svg in html": ("<!DOCTYPE html><html><svg/></html>", "is no SVG"),
+    "outside with a blank": (svg("<path d='M0 0L1 1' fill='url( \"a.svg#g\" )'/>"), "'a.svg#g'"),
+    "segments of uses": (
+        svg(f'<path id="p" d="M0 0{"h1" * 3000}"/>' + '<use href="#p"/>' * 100),
+        "unfolds to more than 200,000 elements and segments",
+    ),
+    "numbers of uses": (
+        svg(f'<polyline id="p" points="{"1 2 " * 9000}"/>' + '<use href="#p"/>' * 100),
+        "unfolds to more than 200,000 elements and segments",
+    ),
     "itself": (svg('<g id="a"><use href="#a"/><circle r="1"/></g>'), "shows itself"),
-    "uses of uses": (svg(uses(9)), "unfolds to more than 100,000 elements"),
+    "uses of uses": (svg(uses(9)), "unfolds to more than 200,000 elements and segments"),
     "deep": (svg("<g>" * 500 + "<circle r='1'/>" + "</g>" * 500), "nested more than 200 deep"),
     "huge": (svg('<path d="M0 0 L1e300 5"/>'), "aren't finite, or above 1e+09"),
     "wild": (svg('<path d="M0 0 L1e999 5"/>'), "drawing.svg"),
@@ -206,3 +220,75 @@ def test_any_path_gives_lines_or_our_error(tmp_path_factory, path, transform):
     except PointillistError:
         return
     assert all(np.isfinite(line).all() for line in lines)
+
+
+@given(data=st.data())
+def test_a_drawing_cut_off_is_refused(tmp_path_factory, data):
+    content = BOAT.read_bytes().rstrip()
+    cut = content[: data.draw(st.integers(0, len(content) - 1))]
+    with pytest.raises(PointillistError, match=r"is no SVG"):
+        read(tmp_path_factory.mktemp("cut"), cut)
+
+
+@given(content=st.binary(max_size=200))
+def test_bytes_by_chance_are_refused(tmp_path_factory, content):
+    with pytest.raises(PointillistError):
+        read(tmp_path_factory.mktemp("bytes"), content)
+
+
+@pytest.mark.parametrize(
+    "around",
+    ['<g style="fill:none;stroke:#000">{}</g>', '<g visibility="hidden">{}</g>', "<a>{}</a>"],
+)
+def test_what_a_group_says_holds_unless_its_child_says_otherwise(tmp_path, around):
+    inside = around.format('<path d="M0 0 L1 1" visibility="visible"/>')
+    assert len(read(tmp_path, svg(inside))) == 1
+
+
+def test_a_hidden_group_hides_all_in_it(tmp_path):
+    group = '<g style="display:none"><g><rect width="50" height="50" display="inline"/></g></g>'
+    assert extent(read(tmp_path, svg(group + '<path d="M0 0 L1 1"/>'))) == [0, -1, 1, 0]
+
+
+def test_an_icon_as_figma_writes_it(tmp_path):
+    """Nothing painted by default, paths painted one by one, and a clip path of the whole page."""
+    content = svg(
+        '<g clip-path="url(#clip0)"><path d="M2 2H22V22H2Z" fill="currentColor"/></g>'
+        '<defs><clipPath id="clip0"><rect width="24" height="24" fill="white"/></clipPath></defs>',
+        'width="24" height="24" viewBox="0 0 24 24" fill="none"',
+    )
+    np.testing.assert_allclose(extent(read(tmp_path, content)), [2, -22, 22, -2], atol=1e-9)
+
+
+def test_a_path_without_data_shows_nothing(tmp_path):
+    assert len(read(tmp_path, svg('<path/><path d=""/><path d="M0 0 L1 1"/>'))) == 1
+
+
+@pytest.mark.parametrize("paint", ["url(#g)", "url( #g )", "url('#g')", "url( '#g' )"])
+def test_paint_from_the_file_itself_is_no_reference_outside(tmp_path, paint):
+    drawing = f'<defs><linearGradient id="g"/></defs><path d="M0 0 L1 1" fill="{paint}"/>'
+    assert len(read(tmp_path, svg(drawing))) == 1
+
+
+RING = "M0 0H30V30H0Z M10 10{}Z"
+SAME, OTHER = RING.format("H20V20H10"), RING.format("V20H20V10")
+
+
+@pytest.mark.parametrize(
+    ("drawing", "hole"),
+    [
+        (f'<path d="{SAME}"/>', False),
+        (f'<path d="{OTHER}"/>', True),
+        (f'<path d="{SAME}" fill-rule="evenodd"/>', True),
+        (f'<g style="fill-rule:evenodd"><path d="{OTHER}"/></g>', True),
+        (f'<path d="{OTHER}" transform="matrix(-1 0 0 1 30 0)"/>', True),
+        (f'<path d="{OTHER}"/><path d="M8 8H22V22H8Z"/>', False),
+        (f'<path d="{OTHER}"/><path d="M8 8V22H22V8Z"/>', False),
+        ('<rect width="30" height="30"/><path d="M8 8V22H22V8Z"/>', False),
+        ('<rect width="30" height="30"/><path d="M8 8H22V22H8Z"/>', False),
+    ],
+)
+def test_holes_are_those_of_one_element_and_its_fill_rule(tmp_path, drawing, hole):
+    points = curves.inside(read(tmp_path, svg(drawing)), 900, seed=0)
+    middle = (abs(points - (15, -15)) < 4.5).all(1).sum()
+    assert middle == 0 if hole else middle > 50

@@ -62,6 +62,11 @@ def test_nothing_has_a_special_meaning(text):
         ("漢字", FONT, "has no '漢' (U+6F22)"),
         ("a\nb", FONT, r"has no '\n' (U+000A)"),
         ("   ", FONT, "nothing to see"),
+        ("", FONT, "nothing to see"),
+        ("Hi", "", "Font '' isn't installed"),
+        ("Hi", "a:b", "Font 'a:b' isn't installed"),
+        ("Hi", "DejaVu Sans:bold", "Did you mean 'DejaVu Sans'?"),
+        ("Hi", "/etc/passwd", "isn't installed"),
     ],
 )
 def test_what_cannot_be_written_is_said(text, font, said):
@@ -78,3 +83,9 @@ def test_any_text_is_written_or_refused(text):
     except PointillistError:
         return
     assert all(np.isfinite(line).all() and len(line) > 2 for line in lines)
+
+
+@given(font=st.text(max_size=12))
+def test_a_font_by_chance_is_refused(font):
+    with pytest.raises(PointillistError, match="isn't installed"):
+        words.outlines("Hi", font)

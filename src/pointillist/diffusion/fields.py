@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pointillist.diffusion.coarse import tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.likelihood import ode_log_prob
@@ -63,22 +64,22 @@ def fields(
     The levels are the path's nearest to `noise_ratios`. The score is
     :math:`\nabla \log p_t(x) = (\alpha E[x_0 | x] - x) / \sigma^2` (Tweedie; Efron 2011).
     """
-    y = places.reshape(-1, 2)
+    y, truth = places.reshape(-1, 2), tractable(density)
     for step, wanted in enumerate(noise_ratios, start=1):
         level = noisiest(path, wanted)
         alpha, sigma = level.alpha, level.sigma
         x = y * math.hypot(alpha, sigma)
-        right = density.denoise(x, alpha, sigma)
+        right = truth.denoise(x, alpha, sigma)
         said = _ask(denoise, x, level)
         noisy, _ = density.sample(_DRAWS, generator, alpha, sigma)
-        edge = density.log_prob(noisy, alpha, sigma).quantile(0.01).item()
+        edge = truth.log_prob(noisy, alpha, sigma).quantile(0.01).item()
         shape = places.shape[:2]
         yield Field(
             level.noise_ratio,
             ((alpha * right - x) / sigma).reshape(places.shape),
             ((alpha * said - x) / sigma).reshape(places.shape),
             (said - right).norm(dim=-1).reshape(shape),
-            density.log_prob(x, alpha, sigma).reshape(shape),
+            truth.log_prob(x, alpha, sigma).reshape(shape),
             edge,
             step,
         )
@@ -123,7 +124,7 @@ def densities(
     y = places.reshape(-1, 2) * size
     mean, covariance = density.moments()
     moments = mean, covariance.trace().item() / 2
-    log_p = density.log_prob(y, 1.0, first.noise_ratio)
+    log_p = tractable(density).log_prob(y, 1.0, first.noise_ratio)
     log_q = torch.cat(
         [ode_log_prob(denoise, rows, rungs, start, moments) for rows in y.split(_BLOCK)]
     )

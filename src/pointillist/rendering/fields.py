@@ -55,7 +55,7 @@ def score_fields(planes: Sequence[Plane], window: style.Limits, note: str = "") 
     tall = round(column * float(np.clip(window.aspect, 0.5, 1.4)))
     height = head + 3 * (tall + gap) + foot
     figure = style.new_figure(width, height)
-    greatest = max(float(plane.error.max()) for plane in planes)
+    greatest = max(1e-9, *(float(plane.error.max()) for plane in planes))
     heat = LogNorm(greatest / 1e3, greatest)
     image = None
     for k, plane in enumerate(planes):
@@ -82,10 +82,9 @@ def score_fields(planes: Sequence[Plane], window: style.Limits, note: str = "") 
         style.write(figure, x, 0.35 * foot / height, ratio, colour=style.FAINT_INK, ha="center")
     bar = figure.add_axes((0.925, foot / height, 0.012, tall / height))
     _colour_bar(figure, image, bar)
-    inside = [plane.error[plane.log_density > plane.edge] for plane in planes]
-    worst = max(planes, key=lambda p: float(p.error[p.log_density > p.edge].mean()))
+    worst = max(planes, key=_mean_error)
     ratio = style.ratio_text(worst.noise_ratio)
-    mean = max(float(values.mean()) for values in inside)
+    mean = _mean_error(worst)
     headline(
         figure,
         f"Where the data is, D is furthest off at σ/α = {ratio}: by {mean:.2g} on average",
@@ -217,6 +216,12 @@ def _bend(states: Points) -> float:
     lengths = np.linalg.norm(np.diff(states, axis=0), axis=-1).sum(0)
     straight = np.linalg.norm(states[-1] - states[0], axis=-1)
     return float(lengths.sum() / straight.sum())
+
+
+def _mean_error(plane: Plane) -> float:
+    """Return the mean error where the data is; on a thin shape that may be one cell of the grid."""
+    edge = min(plane.edge, float(plane.log_density.max()))
+    return float(plane.error[plane.log_density >= edge].mean())
 
 
 def _arrows(axes: Axes, plane: Plane, arrows: Points, window: style.Limits) -> None:

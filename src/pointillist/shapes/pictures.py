@@ -18,7 +18,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP")
 _MOST_PIXELS = 100_000_000
 # Longest side after scaling down: finer detail than this no 4,000 points can show.
 _SIDE = 1024
-# Pixels a point should have at least, so that its place isn't that of a pixel.
+# Pixels that a point should have, or about as many, so that its place isn't that of a pixel.
 _PIXELS_PER_POINT = 24
 _ITERATIONS = 30
 
@@ -27,7 +27,8 @@ def read(path: Path) -> np.ndarray:
     """Return the ink of a picture (height, width), float32: 0 is white or clear, 1 black.
 
     Ink is 1 - luminance, as the eye sees steps of grey (gamma-encoded, Rec. 601), times opacity. A
-    picture whose opaque part is all of one colour, such as an icon, is told by its opacity alone.
+    picture whose opaque part is all of one colour, such as an icon, is told by its opacity alone. Of an
+    animation it is the first frame.
 
     Raises
     ------
@@ -54,6 +55,8 @@ def read(path: Path) -> np.ndarray:
         raise PointillistError(
             f"{path} is no picture of the kinds {', '.join(_FORMATS)}."
         ) from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise PointillistError(f"{path} can't be read: {error.strerror}.") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PointillistError(f"{path} is damaged: {reason}. Save the picture anew.") from None
@@ -91,15 +94,16 @@ def place(
             f"{source} has no pixel {wanted} than source.threshold={threshold:g} (the greatest ink is "
             f"{ink.max():.2g}). Lower it, or set source.invert={str(not invert).lower()}."
         )
-    pixels, density, size = _inked(np.maximum(ink - threshold, 0) ** contrast, n)
+    pixels, density, mass, size = _inked(np.maximum(ink - threshold, 0) ** contrast, n)
     rng = np.random.default_rng(seed)
+    odds = density / density.sum()
     # Equal shares of ink along a curve that fills the plane: evenly spread from the start.
     ink_so_far = density.cumsum()
     shares = (np.arange(n) + rng.random()) * (ink_so_far[-1] / n)
     first = np.searchsorted(ink_so_far, shares).clip(max=len(pixels) - 1)
     # Moved by a share of their distance, so that flat places don't keep the curve's grid.
     points = pixels[first] + rng.normal(0, 0.3 * _PIXELS_PER_POINT**0.5, (n, 2)) * size
-    mass = density**2
+    points = np.clip(points, pixels.min(0), pixels.max(0))
     for _ in range(int(np.clip(_ITERATIONS * 10_000 // n, 4, _ITERATIONS))):
         nearest = KDTree(points).query(pixels)[1]
         total = np.bincount(nearest, mass, n)
@@ -107,6 +111,8 @@ def place(
         for axis in range(2):
             moment = np.bincount(nearest, mass * pixels[:, axis], n)
             points[held, axis] = moment[held] / total[held]
+        # Who holds no ink goes where there is some.
+        points[~held] = pixels[rng.choice(len(pixels), np.count_nonzero(~held), p=odds)]
     return points
 
 
@@ -118,8 +124,8 @@ def _ink(np: Any, picture: Image) -> np.ndarray:
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         from PIL.Image import fromarray
 
-        greys = np.asarray(picture, dtype=np.float32)
-        picture = fromarray((greys * (255 / max(greys.max(), 1))).astype(np.uint8))
+        greys = np.asarray(picture, dtype=np.float32) * (255 / 65535)
+        picture = fromarray(greys.clip(0, 255).round().astype(np.uint8))
     clear = picture.has_transparency_data
     picture = picture.convert("RGBA" if clear else "RGB")
     picture.thumbnail((_SIDE, _SIDE))
@@ -133,10 +139,11 @@ def _ink(np: Any, picture: Image) -> np.ndarray:
     return opacity if one_colour else (1 - luminance) * opacity
 
 
-def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return pixels that aren't bare, (m, 2), their density and side: as many as n points need.
+def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return places with ink, (m, 2), their density, its square, and their side: enough for n points.
 
-    They stand in the order of Morton's curve, along which neighbours are mostly neighbours.
+    Places are pixels, several of them or parts of one. They stand in the order of Morton's curve,
+    along which neighbours are mostly neighbours.
     """
     import numpy as np
     from PIL import Image
@@ -144,23 +151,35 @@ def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
     rows, columns = (np.flatnonzero((density > 0).any(axis)) for axis in (1, 0))
     top, left = rows[0], columns[0]
     window = density[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.float32)
-    share = float((window > 0).mean())
-    wanted = np.sqrt(_PIXELS_PER_POINT * n / (share * window.size))
-    height, width = (max(1, round(side * wanted)) for side in window.shape)
-    resample = Image.Resampling.BOX if wanted < 1 else Image.Resampling.BILINEAR
-    scaled = np.asarray(Image.fromarray(window).resize((width, height), resample))
+    wanted = np.sqrt(_PIXELS_PER_POINT * n / np.count_nonzero(window))
+    if wanted < 1:
+        # Several pixels are one place; its square is that of the parts, or dark spots would spread.
+        size = tuple(max(1, round(side * wanted)) for side in window.shape[::-1])
+        scaled, squared = (
+            np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
+            for values in (window, window**2)
+        )
+    else:
+        scaled, squared = window, window**2
     row, column = np.nonzero(scaled > 0)
     order = np.argsort(_spread_bits(row) << 1 | _spread_bits(column))
     row, column = row[order], column[order]
-    across, down = window.shape[1] / width, window.shape[0] / height
-    x = left + (column + 0.5) * across
-    y = density.shape[0] - (top + (row + 0.5) * down)
-    return np.stack((x, y), -1), scaled[row, column].astype(np.float64), across
+    across, down = window.shape[1] / scaled.shape[1], window.shape[0] / scaled.shape[0]
+    parts = max(1, round(wanted))
+    inside = (np.arange(parts) + 0.5) / parts
+    dy, dx = (axis.ravel() for axis in np.meshgrid(inside, inside, indexing="ij"))
+    x = left + (column[:, None] + dx).ravel() * across
+    y = density.shape[0] - (top + (row[:, None] + dy).ravel() * down)
+    shares = (
+        values[row, column].astype(np.float64).repeat(parts**2) for values in (scaled, squared)
+    )
+    return np.stack((x, y), -1), *shares, across / parts
 
 
 def _spread_bits(numbers: np.ndarray) -> np.ndarray:
-    """Put a 0 between the bits of each of the `numbers` (n,), below 2^16."""
+    """Put a 0 between the bits of each of the `numbers` (n,), below 2^32."""
     spread = numbers.astype("uint64")
-    for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
-        spread = (spread | spread << shift) & mask
+    for shift in (16, 8, 4, 2, 1):
+        # Runs of as many ones as the shift, with as many zeros between.
+        spread = (spread | spread << shift) & (0xFFFF_FFFF_FFFF_FFFF // ((1 << shift) + 1))
     return spread

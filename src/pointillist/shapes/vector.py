@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 SUFFIXES = (".svg",)
-_MOST_ELEMENTS, _MOST_SEGMENTS, _DEEPEST = 100_000, 200_000, 200
+_MOST, _DEEPEST = 200_000, 200
 # The square of a larger coordinate, in units of the drawing, says nothing any more.
 _GREATEST = 1e9
 _LINES_PER_CURVE = 48
+_COMMAND, _NUMBER = re.compile(r"[MLHVCSQTAZ]", re.IGNORECASE), re.compile(r"[\d.]+")
 _HIDING = frozenset({"clipPath", "mask", "marker", "pattern"})
-_OUTSIDE = re.compile(r"url\(\s*['\"]?\s*(?!['\"]?\s*#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
+_OUTSIDE = re.compile(r"url\(\s*+['\"]?+\s*+(?!#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
 
 
 def read(path: Path) -> list[np.ndarray]:
@@ -33,6 +34,7 @@ def read(path: Path) -> list[np.ndarray]:
 
     Paths, polygons, polylines, lines, circles, ellipses and rectangles, with their transforms; curves
     as fine polylines. What isn't shown (display, visibility, neither fill nor stroke) doesn't count.
+    Every element's areas wind anticlockwise and its holes clockwise, so that areas which overlap add up.
 
     Raises
     ------
@@ -119,23 +121,30 @@ def _refuse_bombs(root: Element, path: Path) -> None:
                 f"{path} is nested more than {_DEEPEST} deep, or shows itself within itself. Flatten it."
             )
         if element not in sizes:
-            total = 1 + sum(size(child, depth + 1) for child in element)
+            total = 1 + _least_segments(element)
+            total += sum(size(child, depth + 1) for child in element)
             if _tag(element) == "use" and (target := by_id.get(_reference(element))) is not None:
                 total += size(target, depth + 1)
             sizes[element] = total
         return sizes[element]
 
-    if size(root, 0) > _MOST_ELEMENTS:
+    if size(root, 0) > _MOST:
         raise PointillistError(
-            f"{path} unfolds to more than {_MOST_ELEMENTS:,} elements. Simplify it."
+            f"{path} unfolds to more than {_MOST:,} elements and segments. Simplify it."
         )
 
 
+def _least_segments(element: Element) -> int:
+    """Return how many segments a path has at least: one per command, one per 7 numbers (an arc's)."""
+    data = element.get("d") or element.get("points") or ""
+    return max(len(_COMMAND.findall(data)), len(_NUMBER.findall(data)) // 7)
+
+
 def _hide(root: Element) -> None:
-    """Take out what clips and paints; put symbols, which show where they are used, among the defs."""
+    """Take out what clips, paints or lacks data; put symbols, shown where they are used, in defs."""
     for parent in list(root.iter()):
         for child in list(parent):
-            if _tag(child) in _HIDING:
+            if _tag(child) in _HIDING or (_tag(child) == "path" and not child.get("d")):
                 parent.remove(child)
             elif _tag(child) == "symbol":
                 defs = parent.makeelement(child.tag.replace("symbol", "defs"), {})
@@ -164,14 +173,55 @@ def _flattened(root: Element, path: Path) -> list[np.ndarray]:
             f"{path} holds something that can't be read ({error or type(error).__name__}). Save it as "
             "plain SVG."
         ) from None
-    if sum(map(len, shapes)) > _MOST_SEGMENTS:
-        raise PointillistError(f"{path} has more than {_MOST_SEGMENTS:,} segments. Simplify it.")
-    lines = [line for shape in shapes for line in _polylines(shape)]
-    if any(not np.isfinite(line).all() or abs(line).max() > _GREATEST for line in lines):
+    if sum(map(len, shapes)) > _MOST:
+        raise PointillistError(f"{path} has more than {_MOST:,} segments. Simplify it.")
+    drawn = [(list(_polylines(shape)), shape.values.get("fill-rule")) for shape in shapes]
+    if any(
+        not np.isfinite(line).all() or abs(line).max() > _GREATEST
+        for lines, _ in drawn
+        for line in lines
+    ):
         raise PointillistError(
             f"{path} has coordinates that aren't finite, or above {_GREATEST:g}. Scale it down."
         )
-    return [line for line in lines if (np.ptp(line, axis=0) > 0).any()]
+    return [
+        line
+        for lines, rule in drawn
+        for line in _turned([line for line in lines if np.ptp(line, axis=0).any()], rule)
+    ]
+
+
+def _turned(lines: list[np.ndarray], rule: str | None) -> list[np.ndarray]:
+    """Turn an element's lines so that its areas wind anticlockwise and its holes clockwise.
+
+    By the even-odd rule a line inside an odd number of the others bounds a hole; by the other one, the
+    directions tell, and the largest line bounds an area.
+    """
+    import numpy as np
+    from matplotlib.path import Path
+
+    areas = [_area(line) for line in lines]
+    if rule != "evenodd":
+        turn = min(areas, key=lambda area: -abs(area), default=0.0) < 0
+        return [line[::-1] if turn else line for line in lines]
+    starts = np.array([line[0] for line in lines]).reshape(-1, 2)
+    around = np.zeros(len(lines), dtype=np.int64)
+    for k, line in enumerate(lines):
+        within = Path(line).contains_points(starts)
+        within[k] = False
+        around += within
+    return [
+        line[::-1] if (area < 0) == (depth % 2 == 0) else line
+        for line, area, depth in zip(lines, areas, around.tolist(), strict=True)
+    ]
+
+
+def _area(line: np.ndarray) -> float:
+    """Return the area that a line goes round, closed by a straight one: positive if anticlockwise."""
+    import numpy as np
+
+    x, y = (line - line[0]).T
+    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
 
 
 def _shown(element: Any, shape: type) -> bool:
@@ -179,9 +229,16 @@ def _shown(element: Any, shape: type) -> bool:
         return False
     values: dict[str, Any] = element.values  # type: ignore[attr-defined]
     hidden = values.get("visibility") in ("hidden", "collapse") or values.get("display") == "none"
-    clear = any(str(values.get(name)) in ("0", "0.0", "0%") for name in ("opacity",))
-    unpainted = values.get("fill") == "none" and values.get("stroke") in (None, "none")
-    return not (hidden or clear or unpainted)
+    unpainted = all(
+        str(values.get(paint, default)) in ("none", "transparent")
+        or _clear(values, f"{paint}-opacity")
+        for paint, default in (("fill", "black"), ("stroke", "none"))
+    )
+    return not (hidden or unpainted or _clear(values, "opacity"))
+
+
+def _clear(values: dict[str, Any], name: str) -> bool:
+    return re.fullmatch(r"\s*0*\.?0*%?\s*", str(values.get(name, 1))) is not None
 
 
 def _polylines(path: Any) -> Iterator[np.ndarray]:

@@ -29,7 +29,8 @@ def outlines(text: str, font: str) -> list[np.ndarray]:
     from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
     from matplotlib.textpath import TextPath
 
-    family = FontProperties(family=font)
+    # In a list, a name is a name; alone, what follows a colon or a hyphen would be a style or a size.
+    family = FontProperties(family=[font])
     try:
         file = findfont(family, fallback_to_default=False)
     except ValueError:

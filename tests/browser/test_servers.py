@@ -1,0 +1,114 @@
+"""Kedro-Viz and MLflow's own pages show what a run left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.pipelines.test_project import QUICK, run
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on; Kedro-Viz takes none above 49151."""
+    for port in range(20_000 + os.getpid() % 20_000, 49_000):
+        with socket.socket() as listener:
+            if listener.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no port is free")
+
+
+def serve(project: Path, *arguments: str) -> Callable[[], None]:
+    """Start a server and return what ends it."""
+    environment = {**os.environ, "PYTHONPATH": str(project / "src"), "MLFLOW_TRACKING_URI": ""}
+    environment.pop("MLFLOW_TRACKING_URI")
+    with (project / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=project,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return lambda: os.killpg(server.pid, signal.SIGKILL)
+
+
+def wait_for(address: str, seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=2)
+            return
+        except OSError:
+            assert time.monotonic() < give_up, f"{address} does not answer"
+            time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_project) -> Path:
+    project = copy_project(tmp_path_factory.mktemp("served") / "project")
+    run(project)
+    run(project, "report", player={"points": 50}, sampling=QUICK["sampling"])
+    return project
+
+
+@pytest.fixture(scope="module")
+def viz(finished) -> Iterator[str]:
+    port = free_port()
+    stop = serve(
+        finished, "kedro", "viz", "run", "--host", "127.0.0.1", "--port", str(port), "--no-browser"
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api/main")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop()
+
+
+@pytest.fixture(scope="module")
+def ui(finished) -> Iterator[str]:
+    port = free_port()
+    stop = serve(finished, "pointillist.tracking", "--port", str(port))
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop()
+
+
+def test_kedro_viz_holds_all_nodes_and_shows_the_gif(viz, watched):
+    page = watched.page
+    page.goto(viz)
+    page.wait_for_selector(".pipeline-node", timeout=60_000)
+    drawn = " ".join(page.locator(".pipeline-node").all_text_contents())
+    for name in ("train_denoiser", "run_reverse_chain", "measure_samples", "animate_chain"):
+        assert name in drawn
+    page.locator(".pipeline-node", has_text="animation").first.click()
+    picture = page.locator(".pipeline-metadata img, .pipeline-metadata__image").first
+    picture.wait_for(timeout=30_000)
+    assert picture.get_attribute("src").startswith("data:image")
+
+
+def test_mlflow_opens_the_run_with_metrics_pictures_and_report(finished, ui, watched):
+    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("pointillist").experiment_id
+    runs = {r.info.run_name: r.info.run_id for r in client.search_runs([experiment])}
+    page, address = watched.page, f"{ui}/#/experiments/{experiment}/runs"
+    page.goto(f"{address}/{runs['dino']}")
+    page.get_by_text("kl_bound_nats", exact=True).first.wait_for(timeout=60_000)
+    page.goto(f"{address}/{runs['dino']}/artifacts/reporting/samples.png")
+    page.locator("img[src*='samples.png'], img[src^='blob:']").first.wait_for(timeout=60_000)
+    page.goto(f"{address}/{runs['dino report']}/artifacts/reporting/report.html")
+    frame = page.frame_locator("iframe").first
+    frame.locator("h1", has_text="dino").wait_for(timeout=60_000)
+    frame.locator("canvas").first.wait_for(timeout=60_000)
