@@ -20,22 +20,9 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
 
 from pointillist.errors import PointillistError, nearest
+from pointillist.pipeline_registry import register_pipelines
 from pointillist.terminal import display
 
-_PIPELINES = (
-    "__default__",
-    "ingest",
-    "train",
-    "sample",
-    "evaluate",
-    "render",
-    "samplers",
-    "explain",
-    "gallery",
-    "player",
-    "report",
-    "compare",
-)
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 
 
@@ -54,7 +41,7 @@ class _Run(click.Command):
         _log_as_the_project_does(getattr(ctx.obj, "project_path", None))
         pipelines = [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]
         for name in filter(None, pipelines):
-            _require_known("Pipeline", name, _PIPELINES)
+            _require_known("Pipeline", name, tuple(register_pipelines()))
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)

@@ -52,19 +52,6 @@ _NEXT = {
 }
 
 
-_COMPUTING = {
-    "train",
-    "sample",
-    "evaluate",
-    "samplers",
-    "explain",
-    "gallery",
-    "player",
-    "report",
-    "compare",
-}
-
-
 class ConfigurationError(PointillistError, click.ClickException):
     """A configuration that can't be used, said in a line by every Kedro command, not only by `run`."""
 
@@ -111,7 +98,7 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Start to show progress; set the number of threads, if there is something to compute."""
-        if _COMPUTING & _stages(pipeline):
+        if _stages(pipeline) - {"ingest", "render"}:
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()
         self._loading = self._saving = None

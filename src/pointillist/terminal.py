@@ -160,7 +160,8 @@ def print_shapes(folder: Path) -> None:
         except PointillistError as error:
             size, about = "-", str(error).splitlines()[0]
         table.add_row(origin.name, size, about)
-    console = Console(highlight=False, soft_wrap=True)
+    # A pipe has no width of its own, and lines are searched there.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table, markup=False)
     console.print(
         "\nYour own: data/01_raw/NAME.* or --params shape_file=PATH; a word: --params text=WORD"

@@ -149,11 +149,10 @@ def test_models_are_found_by_version_oldest_first(tmp_path):
     history.parent.mkdir(parents=True)
     history.write_text("step,loss\n1,0.5\n")
     found = ModelsDataset(filepath=str(tmp_path)).load()
-    assert list(found) == ["1", "2", "3"]
-    assert [model.shape for model in found.values()] == ["cat", "cat", "dino"]
-    assert found["3"].read().metadata["version"] == "3"
-    assert found["2"].history()["loss"].tolist() == [0.5]
-    assert found["1"].history() is None
+    assert list(found) == ["cat/1", "cat/2", "dino/3"]
+    assert found["dino/3"].read().metadata["version"] == "3"
+    assert found["cat/2"].history()["loss"].tolist() == [0.5]
+    assert found["cat/1"].history() is None
 
 
 def test_no_folder_holds_no_models(tmp_path):

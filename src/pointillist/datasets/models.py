@@ -38,7 +38,10 @@ class TrainedModel:
 
 
 class ModelsDataset(AbstractDataset[None, Mapping[str, TrainedModel]]):
-    """The models of all shapes in a layer, by version. Read only."""
+    """The models of all shapes in a layer, by shape and version. Read only.
+
+    Two shapes that are trained at the same millisecond have the same version.
+    """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Take the layer of models: one folder a shape."""
@@ -46,12 +49,13 @@ class ModelsDataset(AbstractDataset[None, Mapping[str, TrainedModel]]):
         self.metadata = metadata
 
     def load(self) -> Mapping[str, TrainedModel]:
-        """Return what there is, oldest first."""
+        """Return what there is as SHAPE/VERSION, oldest first."""
         found = [
             TrainedModel(path.parents[2].name, path.parent.name, path)
             for path in self._folder.glob(f"*/{_MODEL}/*/{_MODEL}")
         ]
-        return {model.version: model for model in sorted(found, key=lambda model: model.version)}
+        found.sort(key=lambda model: model.version)
+        return {f"{model.shape}/{model.version}": model for model in found}
 
     def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
         """Refuse: models are written by their training."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
 
@@ -35,7 +35,6 @@ def read(path: Path) -> np.ndarray:
     PointillistError
         If the file is no PNG, JPEG or WebP picture, is damaged, or has more than 100 million pixels.
     """
-    import numpy as np
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -46,7 +45,7 @@ def read(path: Path) -> np.ndarray:
                     raise _too_large(path)
                 opened.draft("RGB", (_SIDE, _SIDE))
                 picture = ImageOps.exif_transpose(opened)
-                return _ink(np, picture)
+                return _ink(picture)
     except PointillistError:
         raise
     except Image.DecompressionBombError:
@@ -120,7 +119,10 @@ def _too_large(path: Path) -> PointillistError:
     return PointillistError(f"{path} has more than {_MOST_PIXELS:,} pixels. Scale it down.")
 
 
-def _ink(np: Any, picture: Image) -> np.ndarray:
+def _ink(picture: Image) -> np.ndarray:
+    """Return the ink of a decoded picture, as `read` does."""
+    import numpy as np
+
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         from PIL.Image import fromarray
 

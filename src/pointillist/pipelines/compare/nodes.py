@@ -63,19 +63,31 @@ def choose(
     PointillistError
         If there aren't two, or one isn't there; it says what there is.
     """
-    there = ", ".join(list(models)[-6:]) or "none"
+    newest = [model.version for model in models.values()][-6:]
+    there = ", ".join(newest) or "none"
     names = [] if runs is None else [name.strip() for name in runs.split("+")]
     if len(names) != 2:
         raise PointillistError(
             "Name two runs, joined by +: --params runs=A+B. Each is the id of a run in MLflow, or the "
             f"version of a model; the newest versions: {there}."
         )
-    for name in names:
-        if name not in models:
-            raise PointillistError(
-                f"No model of the version {name!r} is there.{nearest(name, models)} The newest: {there}."
-            )
-    return models[names[0]], models[names[1]]
+    a, b = (_named(models, name, there) for name in names)
+    return a, b
+
+
+def _named(models: Mapping[str, TrainedModel], name: str, there: str) -> TrainedModel:
+    """Find the model of a version, or of SHAPE/VERSION where several shapes have that version."""
+    found = [key for key, model in models.items() if name in (key, model.version)]
+    if not found:
+        near = nearest(name, [model.version for model in models.values()])
+        raise PointillistError(
+            f"No model of the version {name!r} is there.{near} The newest: {there}."
+        )
+    if len(found) > 1:
+        raise PointillistError(
+            f"More than one shape has a model of the version {name!r}. Name one: {', '.join(found)}."
+        )
+    return models[found[0]]
 
 
 def differences(
