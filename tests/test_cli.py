@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
 
 from pointillist import cli
-from pointillist.pipeline_registry import register_pipelines
 
 DAMAGED_PARAMETERS = {
     "shpae: cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
@@ -38,10 +37,6 @@ def test_run_has_the_options_and_the_help_of_kedros_own():
     assert [p.name for p in cli.run.params] == [p.name for p in kedro_run.params]
     context = click.Context(kedro_run, info_name="run")
     assert cli.run.get_help(context) == kedro_run.get_help(context)
-
-
-def test_known_pipelines_are_the_registered_ones():
-    assert set(cli._PIPELINES) == set(register_pipelines())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.pipeline_registry import register_pipelines
 from pointillist.terminal import display
 
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
@@ -39,6 +38,8 @@ class _Run(click.Command):
         # Both spellings work; the deprecation is Kedro's, not the person's, to think about.
         warnings.simplefilter("ignore", KedroDeprecationWarning)
         _log_as_the_project_does(getattr(ctx.obj, "project_path", None))
+        from pointillist.pipeline_registry import register_pipelines
+
         pipelines = [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]
         for name in filter(None, pipelines):
             _require_known("Pipeline", name, tuple(register_pipelines()))
