@@ -95,9 +95,14 @@ class ProjectHooks:
         if not (self._project / "data" / "06_models" / name).is_dir() or shape_file or text:
             shapes.find(name, self._project / "data" / "01_raw", shape_file, text)
 
-    @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Start to show progress; set the number of threads, if there is something to compute."""
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Refuse to start without what earlier stages make; start to show progress; set the threads."""
+        for name in sorted(_MADE_BY.keys() & pipeline.inputs()):
+            if not catalog.exists(name) and (
+                message := self._explain_missing(str(_folder(catalog, name)), catalog)
+            ):
+                raise PointillistError(message)
         if _stages(pipeline) - {"ingest", "render"}:
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()

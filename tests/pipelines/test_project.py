@@ -273,6 +273,16 @@ def test_player_explanation_and_report_are_pages_and_pictures(project):
     assert kept == {"reporting/report.html"}
 
 
+def test_what_a_later_node_lacks_is_said_before_the_first_one_starts(project):
+    run(project, "train", shape="heart", tracking=False)
+    for file in saved(project, "training_snapshots"):
+        file.unlink()
+    with pytest.raises(PointillistError, match="No moments of the training of 'heart' were kept"):
+        run(project, "explain", shape="heart")
+    assert not saved(project, "scores")
+    assert not mlflow(project)[1]
+
+
 def test_films_in_other_formats_are_written_and_recorded_on_request(project):
     wished = {"rendering": QUICK["rendering"] | {"formats": "gif+webp+mp4"}}
     run(project, shape="heart", **wished)
