@@ -44,6 +44,7 @@ def measure(options: Options) -> Figures:
             for frame in rendering.animation.draw_frames(
                 states,
                 sigma / alpha,
+                chain.steps.numpy(),
                 density.anchors.numpy(),
                 n_frames=FRAMES,
                 size=SIDE,

@@ -133,7 +133,7 @@ class ProjectHooks:
     def after_node_run(self, node: Node) -> None:
         """Say in a line that a node is done."""
         seconds = time.perf_counter() - self._started[node.name]
-        logger.info("%-9s %-18s %6.1f s", *sorted(node.tags)[:1], node.name, seconds)
+        logger.info("%-9s %-18s %6.1f s", node.namespace, node.short_name, seconds)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
@@ -267,7 +267,7 @@ def _read_parameters(context: KedroContext) -> dict[str, Any]:
 
 
 def _stages(pipeline: Pipeline) -> set[str]:
-    return {tag for node in pipeline.nodes for tag in node.tags}
+    return {node.namespace for node in pipeline.nodes if node.namespace}
 
 
 def _first_line(error: BaseException) -> str:

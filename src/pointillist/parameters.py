@@ -483,6 +483,20 @@ class Rendering(Group):
     )
     size: int = Field(480, ge=120, le=4096, description="Width and height of the animation, px.")
     points: int = Field(2000, ge=1, le=100_000, description="Points drawn in the animation.")
+    theme: Literal["light", "dark"] = Field(
+        "light", description="Paper of the films; the figures are on light paper."
+    )
+    palette: Literal["dusk", "viridis", "cividis"] = Field(
+        "dusk",
+        description="Colours of the films, from left to right; the lightness of each rises, so that it "
+        "can be read with any colour vision.",
+    )
+    trails: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Frames that the line behind each dot reaches back; 0: no lines.",
+    )
 
 
 class Player(Group):

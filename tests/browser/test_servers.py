@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,11 +13,20 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from tests.pipelines.test_project import QUICK, run
+
+_LITTLE = {
+    "player": {"points": 50},
+    "sampling": QUICK["sampling"],
+    "evaluation": QUICK["evaluation"],
+    "samplers": {"nfe": 5, "n_samples": 100, "floor_draws": 5},
+    "rendering": {"size": 120},
+}
 
 
 def free_port() -> int:
@@ -58,7 +69,12 @@ def wait_for(address: str, seconds: float = 60) -> None:
 def finished(tmp_path_factory, copy_project) -> Path:
     project = copy_project(tmp_path_factory.mktemp("served") / "project")
     run(project)
-    run(project, "report", player={"points": 50}, sampling=QUICK["sampling"])
+    for pipeline in ("report", "player", "explain", "samplers", "gallery"):
+        run(project, pipeline, **_LITTLE)
+    versions = sorted(
+        p.name for p in (project / "data/06_models/dino/denoiser.safetensors").iterdir()
+    )
+    run(project, "compare", runs="+".join(versions * 2), **_LITTLE)
     return project
 
 
@@ -86,9 +102,38 @@ def ui(finished) -> Iterator[str]:
         stop()
 
 
-def test_kedro_viz_holds_all_nodes_and_shows_the_gif(viz, watched):
+def ask(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_kedro_viz_tells_the_story_in_five_boxes(viz, watched):
     page = watched.page
     page.goto(viz)
+    heights = []
+    for stage in ("ingest", "train", "sample", "evaluate", "render"):
+        box = page.locator(".pipeline-node", has_text=re.compile(f"^{stage}$"))
+        box.wait_for(timeout=60_000)
+        heights.append(box.bounding_box()["y"])
+    assert heights == sorted(heights)
+    assert page.locator(".pipeline-node", has_text="train_denoiser").count() == 0
+
+
+def test_kedro_viz_has_a_preview_of_every_report(viz):
+    nodes = {
+        node["id"]: node
+        for pipeline in ask(f"{viz}/api/main")["pipelines"]
+        for node in ask(f"{viz}/api/pipelines/{pipeline['id']}")["nodes"]
+    }
+    reports = {i: node["name"] for i, node in nodes.items() if node.get("layer") == "reporting"}
+    assert {"animation", "metrics", "player", "report", "comparison"} <= set(reports.values())
+    blank = [name for i, name in reports.items() if not ask(f"{viz}/api/nodes/{i}").get("preview")]
+    assert blank == []
+
+
+def test_kedro_viz_holds_all_nodes_and_shows_the_gif(viz, watched):
+    page = watched.page
+    page.goto(f"{viz}/?pid=__default__&expandAllPipelines=true")
     page.wait_for_selector(".pipeline-node", timeout=60_000)
     drawn = " ".join(page.locator(".pipeline-node").all_text_contents())
     for name in ("train_denoiser", "run_reverse_chain", "measure_samples", "animate_chain"):

@@ -14,6 +14,7 @@ from kedro.io.core import DatasetError, Version, VersionNotFoundError
 from pointillist.datasets import (
     AnimationDataset,
     GifDataset,
+    HtmlDataset,
     ModelsDataset,
     ShapeDataset,
     Tensors,
@@ -21,6 +22,15 @@ from pointillist.datasets import (
 )
 from pointillist.datasets.tensors import decode, encode
 from pointillist.errors import PointillistError
+
+PAGE = """<!DOCTYPE html><html><head><style>p_q {}</style></head>
+<body>
+<h1>cat &lt;script&gt;</h1>
+<section data-preview="no"><canvas></canvas><script type="application/json">{}</script></section>
+<table><tr><td>distance <code class="faint" data-preview="no">sw2_x</code></td>
+<td>0.1</td></tr></table>
+<script>play()</script>
+</body></html>"""
 
 FILE = Tensors(
     {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2])},
@@ -168,3 +178,14 @@ def test_a_films_formats_stand_side_by_side(tmp_path):
         "film.webp": b"WEBP",
     }
     assert film.load() == b"GIF"
+
+
+def test_a_page_is_previewed_without_what_needs_its_script_or_style(tmp_path):
+    page = HtmlDataset(filepath=str(tmp_path / "page_<1>.html"))
+    page.save(PAGE)
+    assert page.load() == PAGE
+    where = f"{tmp_path}/page_&lt;1&gt;.html"
+    assert page.preview() == (
+        "<h1>cat &lt;script&gt;</h1> <table><tr><td>distance </td> <td>0.1</td></tr></table> "
+        f"<p>The page itself: {where}</p>"
+    )

@@ -65,3 +65,13 @@ def test_the_exact_odes_density_is_the_truths(ring, schedule):
     assert found.masses == pytest.approx((1, 1), abs=0.02)
     assert abs(found.divergence) < 0.01
     torch.testing.assert_close(found.learned, found.exact, atol=0.02, rtol=0.05)
+
+
+def test_a_level_that_is_nearest_to_two_comes_once(ring, generator):
+    path = make_path(Schedule(kind="linear", timesteps=3))
+    grid = fields.grid((-2, -2), (2, 2), 4)
+    found = list(
+        fields.fields(exact_denoiser(ring, path), ring, path, (0.2, 0.02, 0.01), grid, generator)
+    )
+    ratios = [field.noise_ratio for field in found]
+    assert len(set(ratios)) == len(ratios) < 3

@@ -4,7 +4,7 @@ import io
 import sys
 import tempfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -29,15 +29,24 @@ if TYPE_CHECKING:
 GROUND = np.round(255 * np.array(to_rgb(style.PAPER)))
 
 
-def film(chain: Chain, n_frames: int = 5, size: int = 240, points: int = 300) -> list[np.ndarray]:
+def easel_of(states: np.ndarray, truth: np.ndarray, trails: int = 0) -> _Easel:
+    ends = (states[0], states[-1])
+    return _Easel(ends, truth, 480, [("", "")], ("", ""), style.look(), trails)
+
+
+def film(
+    chain: Chain, n_frames: int = 5, size: int = 240, points: int = 300, **manner: Any
+) -> list[np.ndarray]:
     frames = draw_frames(
         chain.states,
         chain.ratios,
+        np.arange(len(chain.ratios)),
         chain.truth,
         n_frames=n_frames,
         size=size,
         points=points,
         title="a shape",
+        **manner,
     )
     return [frame.image for frame in frames]
 
@@ -46,12 +55,13 @@ def test_last_picture_shows_the_samples_where_they_are(chain: Chain) -> None:
     """Two dots on blank paper: the centre of each one's ink is its place on the axes."""
     left, right = chain.states[-1, :, 0].argmin(), chain.states[-1, :, 0].argmax()
     two = chain.states[:, [left, right]]
-    easel = _Easel(two, chain.truth, 480, "")
+    easel = easel_of(two, chain.truth)
     (picture,) = [f for f in easel.axes.collections if f is not easel.points]
     picture.remove()
     easel.canvas.draw()
     easel.background = easel.canvas.copy_from_bbox(easel.figure.bbox)
-    ink = np.abs(easel.draw(two[-1], 0.0, 0.0)[::-1] - GROUND).sum(-1)
+    (frame,) = easel.film([two[-1]])
+    ink = np.abs(frame.image[::-1] - GROUND).sum(-1)
     ink[:70] = 0  # the caption and the line below it
     for x, y in easel.axes.transData.transform(two[-1]):
         rows, columns = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
@@ -76,7 +86,14 @@ def test_same_input_gives_the_same_bytes(heart: Chain) -> None:
 def test_frames_count_their_steps_and_have_the_asked_size(heart: Chain) -> None:
     frames = list(
         draw_frames(
-            heart.states, heart.ratios, heart.truth, n_frames=4, size=201, points=50, title="♥ $x"
+            heart.states,
+            heart.ratios,
+            np.arange(len(heart.ratios)),
+            heart.truth,
+            n_frames=4,
+            size=201,
+            points=50,
+            title="♥ $x",
         )
     )
     assert [frame.step for frame in frames] == [1, 2, 3, 4]
@@ -85,7 +102,7 @@ def test_frames_count_their_steps_and_have_the_asked_size(heart: Chain) -> None:
 
 
 def test_whole_shape_and_all_samples_are_inside_the_picture(chain: Chain) -> None:
-    easel = _Easel(chain.states, chain.truth, 480, "")
+    easel = easel_of(chain.states, chain.truth)
     box = easel.axes.get_window_extent()
     pixels = easel.axes.transData.transform(np.concatenate([chain.truth, chain.states[-1]]))
     inside = (pixels >= box.min).all(1) & (pixels <= box.max).all(1)
@@ -94,14 +111,16 @@ def test_whole_shape_and_all_samples_are_inside_the_picture(chain: Chain) -> Non
 
 
 def test_one_unit_is_as_long_in_x_as_in_y(chain: Chain) -> None:
-    matrix = _Easel(chain.states, chain.truth, 480, "").axes.transData.transform
+    matrix = easel_of(chain.states, chain.truth).axes.transData.transform
     origin, right, up = matrix([(0, 0), (1, 0), (0, 1)])
     assert right[0] - origin[0] == pytest.approx(up[1] - origin[1], rel=1e-6)
 
 
 def test_words_fit_whatever_the_title(heart: Chain) -> None:
-    easel = _Easel(heart.states, heart.truth, 240, "a very long name for a very small heart " * 4)
-    easel.draw(heart.states[0], 0.0123, 0.5)
+    ends = (heart.states[0], heart.states[-1])
+    words = ("a very long name for a very small heart " * 4, "Axes stretched: 4e+03 wide, 30 high.")
+    easel = _Easel(ends, heart.truth, 240, [("", "")], words, style.look(), 0)
+    easel._draw(heart.states[0], ("noise σ/α = <0.001", "step 10000 of 10000"), 0.5)
     for text in easel.figure.texts:
         box = text.get_window_extent()
         assert box.x0 >= 0
@@ -162,7 +181,14 @@ def test_diverged_chain_is_refused_before_the_first_picture(heart: Chain) -> Non
     states[3, 7] = np.nan
     with pytest.raises(PointillistError, match="1 of 10000 points are not finite"):
         draw_frames(
-            states, heart.ratios, heart.truth, n_frames=5, size=240, points=9, title="heart"
+            states,
+            heart.ratios,
+            np.arange(len(heart.ratios)),
+            heart.truth,
+            n_frames=5,
+            size=240,
+            points=9,
+            title="heart",
         )
 
 
@@ -180,6 +206,7 @@ def test_chain_that_is_none_is_refused(heart: Chain, states: slice, ratios: slic
         draw_frames(
             heart.states[states],
             heart.ratios[ratios],
+            np.arange(len(heart.ratios[ratios])),
             heart.truth,
             n_frames=5,
             size=240,
@@ -274,3 +301,76 @@ def test_mp4_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(PointillistError, match=r"pointillist\[video\]"):
         animation.encode_mp4(moving_square(), fps=20, hold_seconds=0.0)
+
+
+@pytest.mark.parametrize("palette", ["dusk", "viridis", "cividis"])
+def test_gif_on_dark_paper_shows_the_frames(heart: Chain, palette: str) -> None:
+    look = style.look("dark", palette)
+    frames = film(heart, size=480, look=look)
+    paper = np.round(255 * np.array(to_rgb(look.paper)))
+    gif = Image.open(io.BytesIO(encode_gif(frames, fps=20, hold_seconds=0)))
+    for k, frame in enumerate(frames):
+        gif.seek(k)
+        shown = np.asarray(gif.convert("RGB")).astype(int)
+        blank = (frame == paper).all(-1)
+        assert blank.mean() > 0.5
+        assert (shown[blank] == paper).all()
+        assert np.abs(shown - frame)[~blank].mean() < 12
+
+
+def test_trails_lie_behind_dots_that_move(heart: Chain) -> None:
+    bare, trailed = film(heart, n_frames=20), film(heart, n_frames=20, trails=3)
+    assert (bare[0] == trailed[0]).all()
+    ink = [np.abs(frame - GROUND).sum() for frame in (bare[10], trailed[10])]
+    assert ink[1] > 1.02 * ink[0]
+
+
+def test_a_trail_goes_back_to_where_its_dot_was(heart: Chain) -> None:
+    """Of one dot that moves straight on: ink between its places, and none beyond the trail."""
+    states = np.array([[[0.0, 0.0]], [[8.0, 0.0]]])
+    easel = easel_of(states, heart.truth, trails=2)
+    easel.captions = [("", "")] * 5
+    places = [np.array([[x, 0.0]]) for x in (0.0, 2.0, 4.0, 6.0, 8.0)]
+    last = list(easel.film(places))[-1].image[::-1]
+    without = list(easel_of(states, heart.truth).film(places[-1:]))[-1].image[::-1]
+    for x, inked in ((3.0, False), (5.0, True), (7.0, True)):
+        column, row = easel.axes.transData.transform((x, 0.0)).astype(int)
+        spot = np.s_[row - 2 : row + 2, column]
+        assert (last[spot] != without[spot]).any() == inked
+
+
+def test_captions_count_the_steps_of_the_sampler(heart: Chain) -> None:
+    once, twice = (
+        list(
+            draw_frames(
+                heart.states,
+                heart.ratios,
+                by * np.arange(len(heart.ratios)),
+                heart.truth,
+                n_frames=3,
+                size=480,
+                points=50,
+                title="",
+            )
+        )
+        for by in (1, 2)
+    )
+    for a, b in zip(once, twice, strict=True):
+        rows, columns = np.nonzero((a.image != b.image).any(-1))
+        assert rows.min() > 0.9 * 480
+        assert columns.min() > 0.7 * 480
+
+
+def test_steps_that_do_not_rise_are_refused(heart: Chain) -> None:
+    still = np.zeros(len(heart.ratios))
+    with pytest.raises(ValueError, match="steps must rise"):
+        draw_frames(
+            heart.states,
+            heart.ratios,
+            still,
+            heart.truth,
+            n_frames=3,
+            size=240,
+            points=9,
+            title="",
+        )

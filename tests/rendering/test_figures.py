@@ -13,9 +13,11 @@ from PIL import Image
 from pointillist.errors import PointillistError
 from pointillist.rendering.figures import (
     loss_curve,
+    loss_curves,
     process_strip,
     risk_by_noise,
     samples_beside_truth,
+    training_strip,
 )
 
 if TYPE_CHECKING:
@@ -276,3 +278,19 @@ def test_bars_span_their_bins_and_reach_their_nats() -> None:
 def test_subtitle_names_the_part_of_the_start(prior: float, words_: str) -> None:
     figure = risk_by_noise(risk(HUMP), BOUND | {"kl_prior_nats": prior})
     assert any(words_ in text for text in words(figure))
+
+
+def test_training_strip_is_legible(chain: Chain) -> None:
+    steps = [20, 40, 60, 100, 140, 220, 300, 440, 9_600, 140_000, 960_000, 10_000_000]
+    clouds = chain.states[-len(steps) :]
+    figure = training_strip(clouds, steps, chain.truth, "Axes stretched: 4e+03 wide, 30 high.")
+    assert_words_are_legible(figure)
+    assert_axes_are_equal(figure, panels=len(steps))
+    assert_fits_a_page(figure)
+
+
+@pytest.mark.parametrize("one", HISTORIES)
+def test_two_loss_curves_are_legible(one: str) -> None:
+    names = ("2026-11-25T09.36.26.937Z", "cat 2026-11-25T09.36.26.938Z")
+    figure = loss_curves(dict(zip(names, (HISTORIES[one], HISTORIES["exact"]), strict=True)))
+    assert_words_are_legible(figure)

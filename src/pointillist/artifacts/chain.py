@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def pack(
 ) -> Tensors:
     """Turn a chain into the tensors and metadata of one file that names model and samples."""
     return Tensors(
-        tensors={"x": chain.x.contiguous(), "alpha": chain.alpha, "sigma": chain.sigma},
+        tensors={field.name: getattr(chain, field.name).contiguous() for field in fields(chain)},
         metadata={
             "kind": "reverse_chain",
             "shape": denoiser.metadata["shape"],
@@ -33,6 +33,29 @@ def pack(
             "package_version": __version__,
         },
     )
+
+
+def unpack(file: Tensors) -> Chain:
+    """Return the chain of its file.
+
+    Raises
+    ------
+    PointillistError
+        If the file is no reverse chain, or that of another version of the package.
+    """
+    if file.metadata.get("kind") != "reverse_chain":
+        raise PointillistError(
+            f"This file is not a reverse chain but {file.metadata.get('kind')!r}. Point the catalog "
+            "entry 'reverse_chain' at one that the sample pipeline wrote."
+        )
+    try:
+        return Chain(**{field.name: file.tensors[field.name] for field in fields(Chain)})
+    except KeyError as error:
+        raise PointillistError(
+            f"The reverse chain, written by version {file.metadata.get('package_version')}, does not "
+            f"fit version {__version__} (it has no {error}). Draw a new one: kedro run --pipelines "
+            f"sample --params shape={file.metadata.get('shape')}"
+        ) from None
 
 
 def require_same_model(chain: Tensors, denoiser: Tensors, samples: pd.DataFrame) -> None:
@@ -58,26 +81,27 @@ def require_same_model(chain: Tensors, denoiser: Tensors, samples: pd.DataFrame)
         )
 
 
-def view(chain: Tensors, model: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
+def view(file: Tensors, model: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
     """Return the chain as one looks at it, and its noise ratios sigma / alpha.
 
     States (frames, n, 2) are divided by sqrt(alpha^2 + sigma^2), which keeps the cloud at about the
     size of the shape at every noise level, and taken to the coordinates of pictures.
     """
-    alpha, sigma = chain.tensors["alpha"], chain.tensors["sigma"]
-    return _seen(chain.tensors["x"], alpha, sigma, model), (sigma / alpha).numpy()
+    chain = unpack(file)
+    return _seen(chain.x, chain.alpha, chain.sigma, model), (chain.sigma / chain.alpha).numpy()
 
 
 def forward_view(
-    chain: Tensors, model: Checkpoint, frames: np.ndarray, generator: torch.Generator
+    file: Tensors, model: Checkpoint, frames: np.ndarray, generator: torch.Generator
 ) -> np.ndarray:
     """Return fresh points of the truth, noised to the levels of the chain's `frames`, in the same view.
 
     One draw of points and one of noise serve all levels, (len(frames), n, 2) in those coordinates.
     """
+    chain = unpack(file)
     index = torch.from_numpy(frames.copy())
-    alpha, sigma = chain.tensors["alpha"][index], chain.tensors["sigma"][index]
-    x0, _ = model.density.sample(chain.tensors["x"].shape[1], generator)
+    alpha, sigma = chain.alpha[index], chain.sigma[index]
+    x0, _ = model.density.sample(chain.x.shape[1], generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
     x = alpha[:, None, None] * x0 + sigma[:, None, None] * eps
     return _seen(x, alpha, sigma, model)
@@ -114,10 +138,10 @@ class Moving:
     """The map to original coordinates: times scale, plus center."""
 
 
-def moving(chain: Tensors, model: Checkpoint, n: int, generator: torch.Generator) -> Moving:
+def moving(chain: Chain, model: Checkpoint, n: int, generator: torch.Generator) -> Moving:
     """Return at most n points of the chain, evenly chosen, with the forward process to their start."""
-    alpha, sigma = chain.tensors["alpha"].numpy(), chain.tensors["sigma"].numpy()
-    every = chain.tensors["x"].double().numpy()
+    alpha, sigma = chain.alpha.numpy(), chain.sigma.numpy()
+    every = chain.x.double().numpy()
     chosen = np.linspace(0, every.shape[1] - 1, min(n, every.shape[1])).round().astype(int)
     states = every[:, chosen] / np.hypot(alpha, sigma)[:, None, None]
     clean = model.density.sample(len(chosen), generator)[0].numpy()

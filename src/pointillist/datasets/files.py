@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io.core import AbstractVersionedDataset, Version
-from kedro_datasets._typing import ImagePreview, JSONPreview
+from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview
 
 from pointillist.datasets.atomic import write_bytes
 from pointillist.datasets.tensors import Tensors, decode, encode, stamped
@@ -94,8 +96,11 @@ class AnimationDataset(GifDataset):
         write_bytes(gif, formats["gif"])
 
 
+_NOT_PREVIEWED = re.compile(r'<(\w+)[^<>]* data-preview="no">.*?</\1>', re.DOTALL)
+
+
 class HtmlDataset(_FileDataset):
-    """A page, UTF-8. Kedro-Viz has no preview of one that runs a script."""
+    """A page, UTF-8, whose words and tables Kedro-Viz shows."""
 
     def load(self) -> str:
         """Read the file."""
@@ -104,3 +109,13 @@ class HtmlDataset(_FileDataset):
     def save(self, data: str) -> None:
         """Write the file."""
         self._write(data.encode("utf-8"))
+
+    def preview(self) -> HTMLPreview:
+        """Return what of the page makes sense without its style and script, for Kedro-Viz.
+
+        It is on one line: Kedro-Viz takes line breaks for Markdown's.
+        """
+        _, _, body = self.load().partition("<body>")
+        body = _NOT_PREVIEWED.sub("", body.partition("<script>")[0])
+        where = f"<p>The page itself: {html.escape(str(self._get_load_path()))}</p>"
+        return HTMLPreview(" ".join((body + where).split()))

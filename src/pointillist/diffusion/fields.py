@@ -61,12 +61,13 @@ def fields(
 ) -> Iterator[Field]:
     r"""Yield, level by level, what `denoise` says at `places` (rows, columns, 2) and what is right.
 
-    The levels are the path's nearest to `noise_ratios`. The score is
+    The levels are the path's nearest to `noise_ratios`, each once. The score is
     :math:`\nabla \log p_t(x) = (\alpha E[x_0 | x] - x) / \sigma^2` (Tweedie; Efron 2011).
     """
     y, truth = places.reshape(-1, 2), tractable(density)
-    for step, wanted in enumerate(noise_ratios, start=1):
-        level = noisiest(path, wanted)
+    # Of a path with few levels, one may be the nearest to two.
+    levels = dict.fromkeys(noisiest(path, wanted) for wanted in noise_ratios)
+    for step, level in enumerate(levels, start=1):
         alpha, sigma = level.alpha, level.sigma
         x = y * math.hypot(alpha, sigma)
         right = truth.denoise(x, alpha, sigma)

@@ -251,6 +251,8 @@ class Chain:
     """(frames,), float64."""
     sigma: Tensor
     """(frames,), float64."""
+    steps: Tensor
+    """(frames,), steps made so far."""
 
 
 class Recorder:
@@ -283,6 +285,7 @@ class Recorder:
             torch.stack([state.x for state in states]),
             torch.tensor([state.level.alpha for state in states], dtype=torch.float64),
             torch.tensor([state.level.sigma for state in states], dtype=torch.float64),
+            torch.tensor([state.step for state in states]),
         )
 
 

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -28,8 +27,6 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _FORWARD, _REVERSE, _REST = 90, 130, 14
 """Moments of the time line: forward, in reverse, and at rest in between."""
 _GREATEST = 32767
-_DARK = mpl.colormaps["plasma"](np.linspace(0.3, 1.0, 256))
-"""Colours on dark ground, where the light palette's indigo can't be seen."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +53,13 @@ class Scene:
 
 
 @cache
-def environment() -> Environment:
+def _environment() -> Environment:
     """Return jinja2's environment: everything that is written into a page is escaped."""
     loader = FileSystemLoader(_TEMPLATES)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
-def asset(name: str) -> Markup:
+def _asset(name: str) -> Markup:
     """Return a style sheet or script of ours, to be written into a page as it is."""
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
 
@@ -84,28 +81,29 @@ def page(scenes: Sequence[Scene], title: str, subtitle: str) -> str:
     PointillistError
         If a coordinate isn't finite.
     """
+    return render("player_page.html", scenes, title=title, subtitle=subtitle)
+
+
+def render(template: str, scenes: Sequence[Scene], **words: Any) -> str:
+    """Return a page that extends page.html: `words`, and the player of `scenes`.
+
+    Raises as `page` does.
+    """
     return (
-        environment()
-        .get_template("player_page.html")
-        .render(
-            title=title,
-            subtitle=subtitle,
-            css=asset("page.css"),
-            js=asset("player.js"),
-            **parts(scenes),
-        )
+        _environment()
+        .get_template(template)
+        .render(css=_asset("page.css"), js=_asset("player.js"), **_parts(scenes), **words)
     )
 
 
-def parts(scenes: Sequence[Scene]) -> dict[str, Any]:
-    """Return what the template player.html needs. Raises as `page` does."""
+def _parts(scenes: Sequence[Scene]) -> dict[str, Any]:
     if not scenes:
         raise ValueError("a player needs at least one scene")
     moments, ratios = _time_line(scenes)
     data = {
         "palette": {
-            "light": [to_hex(style.PALETTE(k)) for k in range(256)],
-            "dark": [to_hex(colour) for colour in _DARK],
+            theme: [to_hex(style.look(theme).palette(k)) for k in range(256)]
+            for theme in ("light", "dark")
         },
         "moments": moments,
         "scenes": [_packed(scene, ratios) for scene in scenes],

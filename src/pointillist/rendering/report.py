@@ -74,25 +74,19 @@ def page(
     note : str
         Said below the film.
     """
-    return (
-        player.environment()
-        .get_template("report.html")
-        .render(
-            shape=shape,
-            verdict=_verdict(metrics),
-            note=note,
-            metrics=metric_rows(metrics),
-            nats=_nats(metrics),
-            quality=quality,
-            knowledge=knowledge,
-            differing=differing,
-            command=command,
-            provenance=provenance,
-            css=player.asset("page.css"),
-            tables=player.asset("tables.css"),
-            js=player.asset("player.js"),
-            **player.parts(scenes),
-        )
+    return player.render(
+        "report.html",
+        scenes,
+        title=shape,
+        subtitle=_verdict(metrics),
+        note=note,
+        metrics=metric_rows(metrics),
+        nats=_nats(metrics),
+        quality=quality,
+        knowledge=knowledge,
+        differing=differing,
+        command=command,
+        provenance=provenance,
     )
 
 
@@ -123,20 +117,14 @@ def comparison_page(
         What was the same for both.
     """
     curves = None if losses is None else Picture(losses, "Training loss of both runs")
-    return (
-        player.environment()
-        .get_template("comparison.html")
-        .render(
-            names=names,
-            conditions=conditions,
-            metrics=compared(*metrics),
-            losses=curves,
-            differing=differing,
-            css=player.asset("page.css"),
-            tables=player.asset("tables.css"),
-            js=player.asset("player.js"),
-            **player.parts(scenes),
-        )
+    return player.render(
+        "comparison.html",
+        scenes,
+        title=f"{names[0]} and {names[1]}",
+        subtitle=conditions,
+        metrics=compared(*metrics),
+        losses=curves,
+        differing=differing,
     )
 
 

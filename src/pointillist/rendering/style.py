@@ -2,7 +2,8 @@
 
 The colour map runs from indigo to orange and its lightness rises with it, so that it survives
 colour blindness and greyscale. It has one meaning: where a point ends, from the left of the shape
-to the right. Whoever follows a colour sees where the points of a place come from.
+to the right. Whoever follows a colour sees where the points of a place come from. Films can also be
+had on dark paper and with other maps whose lightness rises: a `Look`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,43 @@ HAIRLINE = "#e3e0d7"
 GHOST = "#d5d1c6"
 """Colour of the truth behind the points."""
 
-# The last quarter of plasma is too light to stand on paper.
-PALETTE: Colormap = ListedColormap(mpl.colormaps["plasma"](np.linspace(0.0, 0.77, 256)), "dusk")
+_MAPS = {"dusk": "plasma", "viridis": "viridis", "cividis": "cividis"}
+# The light end of a map does not stand on light paper, nor the dark end on dark.
+_ON_LIGHT, _ON_DARK = (0.0, 0.77), (0.38, 1.0)
+
+
+def _palette(name: str, span: tuple[float, float]) -> Colormap:
+    return ListedColormap(mpl.colormaps[_MAPS[name]](np.linspace(*span, 256)), name)
+
+
+PALETTE = _palette("dusk", _ON_LIGHT)
 ACCENT = to_hex(PALETTE(0.65))
+
+
+@dataclass(frozen=True)
+class Look:
+    """Paper, inks and colour map of a film."""
+
+    paper: str
+    ink: str
+    faint_ink: str
+    hairline: str
+    ghost: str
+    palette: Colormap
+
+    @property
+    def accent(self) -> str:
+        """The colour of what moves on."""
+        return to_hex(self.palette(0.65))
+
+
+def look(theme: str = "light", palette: str = "dusk") -> Look:
+    """Return the look of a `theme` (light, dark) and a `palette` (dusk, viridis, cividis)."""
+    if theme == "light":
+        return Look(PAPER, INK, FAINT_INK, HAIRLINE, GHOST, _palette(palette, _ON_LIGHT))
+    colours = _palette(palette, _ON_DARK)
+    return Look("#14151c", "#ecebe6", "#9a9ca8", "#2c2e3a", "#3a3d4b", colours)
+
 
 # Matplotlib brings this font along, so a picture looks the same on every machine.
 FONT = "DejaVu Sans"
@@ -113,9 +148,9 @@ def as_points(values: ArrayLike, name: str, ndim: int = 2) -> Points:
     return points
 
 
-def colours_of(places: Points) -> NDArray[np.float64]:
+def colours_of(places: Points, palette: Colormap = PALETTE) -> NDArray[np.float64]:
     """Return the RGBA colour (n, 4) of points by where they end: `places` (n, 2), left to right."""
-    return np.asarray(PALETTE(shares_of(places)), float)
+    return np.asarray(palette(shares_of(places)), float)
 
 
 def shares_of(places: Points) -> NDArray[np.float64]:
@@ -126,9 +161,9 @@ def shares_of(places: Points) -> NDArray[np.float64]:
     return np.clip(share, 0, 1)
 
 
-def new_figure(width: int, height: int, dpi: float = DPI) -> Figure:
+def new_figure(width: int, height: int, dpi: float = DPI, paper: str = PAPER) -> Figure:
     """Return an empty sheet of paper of `width` x `height` pixels."""
-    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, facecolor=PAPER)
+    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, facecolor=paper)
     FigureCanvasAgg(figure)
     return figure
 
@@ -232,9 +267,9 @@ def paint(axes: Axes, points: Points, colours: Any, *, size: float) -> PathColle
     return axes.scatter(points[:, 0], points[:, 1], s=size, linewidths=0, **keyword)
 
 
-def paint_truth(axes: Axes, anchors: Points, side: float) -> PathCollection:
+def paint_truth(axes: Axes, anchors: Points, side: float, colour: str = GHOST) -> PathCollection:
     """Dab the `anchors` (M, 2) of the shape faintly, to lie behind points."""
-    return paint(axes, anchors, GHOST, size=1.3 * dot_size(max(len(anchors), 700), side))
+    return paint(axes, anchors, colour, size=1.3 * dot_size(max(len(anchors), 700), side))
 
 
 def ratio_text(ratio: float) -> str:

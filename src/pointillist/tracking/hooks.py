@@ -277,8 +277,8 @@ def _handle_sigterm() -> Any:
 
 
 def _stages(pipeline: Pipeline) -> tuple[str, ...]:
-    tags = {tag for node in pipeline.nodes for tag in node.tags}
-    return tuple(stage for stage in _STAGES if stage in tags)
+    present = {node.namespace for node in pipeline.nodes}
+    return tuple(stage for stage in _STAGES if stage in present)
 
 
 def _run_name(shape: str, stages: tuple[str, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pointillist import artifacts, rendering
-from pointillist.datasets import Tensors
 from pointillist.datasets.models import TrainedModel
 from pointillist.errors import PointillistError, nearest
 from pointillist.parameters import Evaluation, Player, Sampling, flatten
@@ -32,11 +31,9 @@ def compare_models(
         title = f"{label}: {trained.shape}, {trained.version}"
         model = artifacts.checkpoint.unpack(trained.read())
         recorder = run_chain(model, sampling, seed, device)
-        chain = recorder.chain()
-        drawn = Tensors({"x": chain.x, "alpha": chain.alpha, "sigma": chain.sigma})
         points = model.original(recorder.samples())
         models.append(model)
-        scenes.append(scene_of(drawn, model, player.points, seed, sampling, title))
+        scenes.append(scene_of(recorder.chain(), model, player.points, seed, sampling, title))
         metrics.append(measure(model, points, sampling.start, evaluation, seed, device)[0])
         if (history := trained.history()) is not None:
             histories[title] = history

@@ -24,5 +24,6 @@ def create_pipeline() -> Pipeline:
                 name="compare_models",
             )
         ],
-        tags="compare",
+        namespace="compare",
+        prefix_datasets_with_namespace=False,
     )

@@ -23,5 +23,6 @@ def create_pipeline() -> Pipeline:
                 name="measure_samples",
             )
         ],
-        tags="evaluate",
+        namespace="evaluate",
+        prefix_datasets_with_namespace=False,
     )

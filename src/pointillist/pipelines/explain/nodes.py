@@ -112,6 +112,8 @@ def film_training(
         size=rendering_.size,
         title=model.shape,
         note=model.stretch,
+        look=rendering.style.look(rendering_.theme, rendering_.palette),
+        trails=rendering_.trails,
     )
     total = (len(steps) - 1) * _FRAMES_BETWEEN + 1
     tracked = track(frames, "Rendering", total, unit="frame")

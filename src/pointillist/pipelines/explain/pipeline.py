@@ -34,5 +34,6 @@ def create_pipeline() -> Pipeline:
                 name="film_training",
             ),
         ],
-        tags="explain",
+        namespace="explain",
+        prefix_datasets_with_namespace=False,
     )

@@ -23,5 +23,6 @@ def create_pipeline() -> Pipeline:
                 name="draw_gallery",
             ),
         ],
-        tags="gallery",
+        namespace="gallery",
+        prefix_datasets_with_namespace=False,
     )

@@ -22,5 +22,6 @@ def create_pipeline() -> Pipeline:
                 name="fit_normalizer",
             ),
         ],
-        tags="ingest",
+        namespace="ingest",
+        prefix_datasets_with_namespace=False,
     )

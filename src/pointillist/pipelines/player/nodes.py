@@ -30,17 +30,16 @@ def scenes_of(
 ) -> list[rendering.player.Scene]:
     """Return the chain as a scene and, if `player.against` names a sampler, that sampler's beside it."""
     used = Sampling.model_validate(chain.metadata["sampling"])
-    scenes = [scene_of(chain, model, player.points, seed, used)]
+    scenes = [scene_of(artifacts.chain.unpack(chain), model, player.points, seed, used)]
     if player.against is not None and player.against != used.sampler:
         other = used.model_copy(update={"sampler": player.against})
         again = run_chain(model, other, int(chain.metadata["seed"]), device).chain()
-        tensors = {"x": again.x, "alpha": again.alpha, "sigma": again.sigma}
-        scenes.append(scene_of(Tensors(tensors), model, player.points, seed, other))
+        scenes.append(scene_of(again, model, player.points, seed, other))
     return scenes
 
 
 def scene_of(
-    chain: Tensors,
+    chain: diffusion.samplers.Chain,
     model: artifacts.checkpoint.Checkpoint,
     points: int,
     seed: int,

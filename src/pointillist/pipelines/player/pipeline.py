@@ -16,5 +16,6 @@ def create_pipeline() -> Pipeline:
                 name="make_player",
             )
         ],
-        tags="player",
+        namespace="player",
+        prefix_datasets_with_namespace=False,
     )

@@ -21,12 +21,15 @@ def animate_chain(
     frames = rendering.animation.draw_frames(
         states,
         noise_ratios,
+        artifacts.chain.unpack(reverse_chain).steps.numpy(),
         model.ghosts(),
         n_frames=rendering_.frames,
         size=rendering_.size,
         points=rendering_.points,
         title=model.shape,
         note=model.stretch,
+        look=rendering.style.look(rendering_.theme, rendering_.palette),
+        trails=rendering_.trails,
     )
     tracked = track(frames, "Rendering", rendering_.frames, unit="frame")
     images = [frame.image for frame in tracked]

@@ -30,5 +30,6 @@ def create_pipeline() -> Pipeline:
                 name="draw_samples",
             ),
         ],
-        tags="render",
+        namespace="render",
+        prefix_datasets_with_namespace=False,
     )

@@ -26,5 +26,6 @@ def create_pipeline() -> Pipeline:
                 name="write_report",
             )
         ],
-        tags="report",
+        namespace="report",
+        prefix_datasets_with_namespace=False,
     )

@@ -16,5 +16,6 @@ def create_pipeline() -> Pipeline:
                 name="run_reverse_chain",
             )
         ],
-        tags="sample",
+        namespace="sample",
+        prefix_datasets_with_namespace=False,
     )

@@ -17,5 +17,6 @@ def create_pipeline() -> Pipeline:
             ),
             Node(nodes.draw_samplers, "sampler_table", "sampler_figure", name="draw_samplers"),
         ],
-        tags="samplers",
+        namespace="samplers",
+        prefix_datasets_with_namespace=False,
     )

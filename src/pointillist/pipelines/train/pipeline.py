@@ -26,5 +26,6 @@ def create_pipeline() -> Pipeline:
                 name="train_denoiser",
             )
         ],
-        tags="train",
+        namespace="train",
+        prefix_datasets_with_namespace=False,
     )
