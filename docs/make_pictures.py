@@ -29,7 +29,8 @@ class Run:
     pipelines: str = "__default__"
 
 
-_SMALL = "rendering.size=400,rendering.frames=60"
+_SMALL = "rendering.size=400,rendering.frames=50,rendering.points=1200"
+_NIGHT = "rendering.theme=dark,rendering.palette=viridis,rendering.trails=5"
 _WIDEST = 1200
 
 RUNS = (
@@ -46,7 +47,7 @@ RUNS = (
     Run(
         "shape=dino", {"training.png": "training_strip.png", "scores.png": "scores.png"}, "explain"
     ),
-    Run(f"shape_file=boat.svg,{_SMALL}", {"drawing.gif": "animation.gif"}),
+    Run(f"shape_file=boat.svg,{_SMALL},{_NIGHT}", {"drawing.gif": "animation.gif"}),
     Run(
         "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=50",
         {"photograph.gif": "animation.gif", "photograph.png": "process.png"},
