@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pointillist import diffusion, shapes, tracking
+from pointillist.datasets import atomic
 from pointillist.errors import PointillistError, causes, nearest
 from pointillist.parameters import Parameters, validate
 from pointillist.terminal import display, print_samplers, print_summary
@@ -103,6 +104,8 @@ class ProjectHooks:
                 message := self._explain_missing(str(_folder(catalog, name)), catalog)
             ):
                 raise PointillistError(message)
+        atomic.sweep(self._project, depth=0)
+        atomic.sweep(self._project / "data", depth=3)
         if _stages(pipeline) - {"ingest", "render"}:
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()

@@ -310,6 +310,13 @@ class Training(Group):
     report_every: int = Field(
         20, ge=1, le=1_000_000, description="Steps between two reports of loss and rate."
     )
+    checkpoint_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between two states that are kept for resume=true, taken at the first report "
+        "after them; the newest two are kept until the model is saved.",
+    )
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Training:
@@ -555,6 +562,11 @@ class Parameters(Group):
         None,
         description="Two runs for the pipeline compare, joined by +: ids of runs in MLflow (or their "
         "first digits, six at least), or versions of models.",
+    )
+    resume: bool = Field(
+        False,
+        description="Whether training goes on where the newest interrupted one of this shape with these "
+        "parameters stopped (more steps are allowed); from the beginning if there is none.",
     )
     tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
     source: Source = Source()

@@ -40,7 +40,9 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Hearer = Callable[[str, str], None]
 _listeners: list[Listener] = []
+_hearers: list[Hearer] = []
 
 
 @contextmanager
@@ -73,3 +75,19 @@ def count(items: Collection[Thing], stage: str, unit: str) -> Iterator[Thing]:
     for step, item in enumerate(items, start=1):
         yield item
         report(Progress(stage, step, len(items), unit))
+
+
+@contextmanager
+def hearing(hearer: Hearer) -> Iterator[None]:
+    """Hand every fact to `hearer` while the block runs."""
+    _hearers.append(hearer)
+    try:
+        yield
+    finally:
+        _hearers.remove(hearer)
+
+
+def tell(name: str, value: str) -> None:
+    """Tell every hearer a fact: something that turns out only while the work goes on."""
+    for hearer in tuple(_hearers):
+        hearer(name, value)

@@ -3,6 +3,7 @@
 import warnings
 
 from pointillist.hooks import ProjectHooks
+from pointillist.sessions import UniqueSessions
 from pointillist.shapes import shape_of
 from pointillist.tracking import TrackingHooks
 
@@ -10,6 +11,7 @@ from pointillist.tracking import TrackingHooks
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
 HOOKS = (ProjectHooks(), TrackingHooks())
+SESSION_STORE_CLASS = UniqueSessions
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_ARGS = {

@@ -9,7 +9,7 @@ import torch
 from pointillist.diffusion import objectives, training
 from pointillist.diffusion.denoiser import initialize
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.optimizers import FlatWeights, adam, muon, orthogonalize
+from pointillist.diffusion.optimizers import Adam, FlatWeights, Muon, orthogonalize
 from pointillist.diffusion.schedules import make_path
 from pointillist.parameters import Network, Schedule, Training
 
@@ -237,14 +237,14 @@ def test_adam_equals_torch(theirs, beta2, decay):
     values = torch.randn(50, generator=generator)
     reference = values.clone().requires_grad_()
     gradients = torch.zeros(50)
-    update = adam(values, gradients, 0.01, beta2=beta2, weight_decay=decay)
+    update = Adam(values, gradients, 0.01, beta2=beta2, weight_decay=decay)
     optimizer = theirs([reference], lr=0.01, betas=(0.9, beta2), weight_decay=decay)
     for step in range(30):
         gradients.copy_(torch.randn(50, generator=generator))
         reference.grad = gradients.clone()
         optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 60)
         optimizer.step()
-        update(1 - step / 60)
+        update(step, 1 - step / 60)
     torch.testing.assert_close(values, reference.detach())
 
 
@@ -254,14 +254,14 @@ def test_muon_equals_torch():
     values = torch.randn(2, 32, 32, generator=generator)
     references = [v.clone().requires_grad_() for v in values]
     gradients = torch.zeros_like(values)
-    update = muon(values, gradients, 0.02)
+    update = Muon(values, gradients, 0.02)
     optimizer = torch.optim.Muon(references, lr=0.02, weight_decay=0.0, momentum=0.95, ns_steps=3)
     for _ in range(5):
         gradients.copy_(torch.randn(2, 32, 32, generator=generator))
         for reference, gradient in zip(references, gradients, strict=True):
             reference.grad = gradient.clone()
         optimizer.step()
-        update(1.0)
+        update(0, 1.0)
     error = (values - torch.stack(references).detach()).norm() / (5 * 0.02 * math.sqrt(2 * 32))
     assert error < 0.05
 
@@ -272,7 +272,7 @@ def test_muon_moves_every_element_as_far_whatever_the_shape():
     for shape in ((32, 80), (80, 32)):
         values, gradients = torch.randn(1, *shape, generator=generator), torch.zeros(1, *shape)
         reference = values[0].clone().requires_grad_()
-        update = muon(values, gradients, 0.02)
+        update = Muon(values, gradients, 0.02)
         optimizer = torch.optim.Muon(
             [reference],
             lr=0.02 / (0.2 * math.sqrt(32)),
@@ -285,7 +285,7 @@ def test_muon_moves_every_element_as_far_whatever_the_shape():
             gradients.copy_(torch.randn(1, *shape, generator=generator))
             reference.grad = gradients[0].clone()
             optimizer.step()
-            update(1.0)
+            update(0, 1.0)
         error = (values[0] - reference.detach()).norm() / (values - start).norm()
         assert error < 0.05
 
@@ -459,3 +459,82 @@ def test_the_last_report_has_the_weights_that_are_kept(ring):
     assert len(averages) == 3
     assert torch.equal(FlatWeights.of(denoiser).values, averages[-1])
     assert not torch.equal(averages[0], averages[1])
+
+
+CONTINUED = {
+    "muon": {},
+    "adam": {"optimizer": "adam"},
+    "sampled targets": {"target": "sample", "optimizer": "adamw"},
+    "reference batches": {"reference_anchors": 4},
+    "epochs": {"dataset_size": 50, "batch_size": 16},
+    "one small epoch": {"dataset_size": 5, "batch_size": 16},
+    "shared noise, path's own": {"draws": "shared", "noise_exponent": None},
+    "no average": {"ema": 0.0, "draws": "independent"},
+}
+
+
+@pytest.mark.parametrize("options", CONTINUED.values(), ids=CONTINUED)
+def test_training_that_goes_on_from_a_state_ends_the_same_to_the_bit(ring, options):
+    """Whatever the step: within a block of batches, at its ends, in the first and last step."""
+    density, path = ring.to("cpu", torch.float32), make_path(Schedule())
+    options = Training(**{"steps": 40, "batch_size": 32, "report_every": 1, **options})
+
+    def all_of_it(state=None, seed=0):
+        denoiser = initialize(SMALL, path, seed)
+        generator = torch.Generator().manual_seed(0)
+        reports = training.train(denoiser, density, options, generator, state)
+        states = {report.step: report.state() for report in reports}
+        return FlatWeights.of(denoiser).values.clone(), states
+
+    whole, states = all_of_it()
+    for step in (1, 15, 16, 17, 31, 39):
+        # Another seed: what the network was before counts for nothing.
+        continued, after = all_of_it(states[step], seed=7)
+        assert torch.equal(continued, whole)
+        assert sorted(after) == list(range(step + 1, 41))
+        assert after[40].keys() == states[40].keys()
+        assert all(torch.equal(after[40][name], value) for name, value in states[40].items())
+
+
+def test_more_steps_go_on_from_the_state_of_fewer(ring):
+    density, path = ring.to("cpu", torch.float32), make_path(Schedule())
+    denoiser = initialize(SMALL, path, 0)
+    few = Training(steps=20, batch_size=32, report_every=20)
+    (report,) = training.train(denoiser, density, few, torch.Generator().manual_seed(0))
+    more = few.model_copy(update={"steps": 60})
+    generator = torch.Generator().manual_seed(0)
+    after = training.train(denoiser, density, more, generator, report.state())
+    assert [report.step for report in after] == [40, 60]
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_no_number_stops_training_at_its_step_and_keeps_the_state_before(
+    ring, monkeypatch, what
+):
+    density, path = ring.to("cpu", torch.float32), make_path(Schedule())
+    options = Training(steps=40, batch_size=32, report_every=4)
+    generator = torch.Generator().manual_seed(0)
+    reports = training.train(initialize(SMALL, path, 0), density, options, generator)
+    sound, calls = objectives.squared_errors, []
+
+    def poisoned(denoiser, batch, weighting):
+        errors = sound(denoiser, batch, weighting)
+        calls.append(batch)
+        if len(calls) < 18:
+            return errors
+        # The gradient of a root is infinite at 0 where the root itself is 0.
+        flaw = (0 * errors).sqrt() if what == "gradient" else torch.full_like(errors, math.nan)
+        return torch.where(batch.t[:, None] < 0, errors + flaw, errors)
+
+    monkeypatch.setattr(objectives, "squared_errors", poisoned)
+    assert [next(reports).step for _ in range(4)] == [4, 8, 12, 16]
+    with pytest.raises(training.DivergedError, match=f"at step 18 the {what} is no") as caught:
+        next(reports)
+    assert "sigma/alpha" in str(caught.value)
+    # One step after the last report, and the same step again: nothing was lost or taken twice.
+    monkeypatch.undo()
+    seventeen = Training(steps=40, batch_size=32, report_every=17)
+    generator = torch.Generator().manual_seed(0)
+    expected = next(training.train(initialize(SMALL, path, 0), density, seventeen, generator))
+    assert int(caught.value.state["step"]) == 17
+    assert all(torch.equal(caught.value.state[k], v) for k, v in expected.state().items())

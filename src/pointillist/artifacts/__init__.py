@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from pointillist.artifacts import chain, checkpoint, snapshots
+    from pointillist.artifacts import chain, checkpoint, snapshots, state
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["chain", "checkpoint", "snapshots"]
+    __name__, submodules=["chain", "checkpoint", "snapshots", "state"]
 )

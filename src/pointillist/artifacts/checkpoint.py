@@ -45,6 +45,13 @@ class Checkpoint:
         data = Data.model_validate(self.parameters["data"])
         return make_density(self.points, self.normalizer, data, self.weights)
 
+    @property
+    def digest(self) -> str:
+        """Of the shape: its points, and their weights if there are any."""
+        if self.weights is None:
+            return shapes.digest(self.points)
+        return shapes.digest(np.column_stack((self.points, self.weights)))
+
     def to(self, device: torch.device) -> Checkpoint:
         """Move the network (not the truth, which stays exact on the CPU) to `device`."""
         self.denoiser.to(device)
@@ -124,11 +131,7 @@ def pack(checkpoint: Checkpoint) -> Tensors:
         metadata={
             "kind": "denoiser",
             "shape": checkpoint.shape,
-            "shape_digest": shapes.digest(
-                checkpoint.points
-                if checkpoint.weights is None
-                else np.column_stack((checkpoint.points, checkpoint.weights))
-            ),
+            "shape_digest": checkpoint.digest,
             "normalizer": checkpoint.normalizer.to_dict(),
             "parameters": checkpoint.parameters,
             "package_version": __version__,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -14,12 +14,13 @@ from pointillist.diffusion.optimizers import FlatWeights
 from pointillist.errors import PointillistError
 
 
-def pack(steps: list[int], weights: list[torch.Tensor], shape: str) -> Tensors:
-    """Turn flat weights (P,) at `steps` into one file, in half precision: they are there to be seen."""
+def pack(weights_at: Mapping[int, torch.Tensor], shape: str) -> Tensors:
+    """Turn flat weights (P,) by step into one file, in half precision: they are there to be seen."""
+    steps = sorted(weights_at)
     return Tensors(
         {
             "steps": torch.tensor(steps),
-            "weights": torch.stack(weights).half(),
+            "weights": torch.stack([weights_at[step] for step in steps]).half(),
         },
         {"kind": "training_snapshots", "shape": shape, "package_version": __version__},
     )

@@ -7,6 +7,8 @@ import lazy_loader
 from pointillist.datasets.tensors import Tensors
 
 if TYPE_CHECKING:
+    from pointillist.datasets.documents import JSONDataset
+    from pointillist.datasets.drawings import FigureDataset
     from pointillist.datasets.files import (
         AnimationDataset,
         GifDataset,
@@ -14,24 +16,39 @@ if TYPE_CHECKING:
         TensorsDataset,
     )
     from pointillist.datasets.models import ModelsDataset
+    from pointillist.datasets.plots import PlotlyDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
+    from pointillist.datasets.states import TrainingStates, TrainingStatesDataset
+    from pointillist.datasets.tables import CSVDataset, ParquetDataset
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "documents": ["JSONDataset"],
+        "drawings": ["FigureDataset"],
         "files": ["AnimationDataset", "GifDataset", "HtmlDataset", "TensorsDataset"],
         "models": ["ModelsDataset"],
+        "plots": ["PlotlyDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
+        "states": ["TrainingStates", "TrainingStatesDataset"],
+        "tables": ["CSVDataset", "ParquetDataset"],
     },
 )
 
 __all__ = [
     "AnimationDataset",
+    "CSVDataset",
+    "FigureDataset",
     "GifDataset",
     "HtmlDataset",
+    "JSONDataset",
     "ModelsDataset",
+    "ParquetDataset",
+    "PlotlyDataset",
     "ShapeDataset",
     "ShapesDataset",
     "Tensors",
     "TensorsDataset",
+    "TrainingStates",
+    "TrainingStatesDataset",
 ]

@@ -1,49 +1,127 @@
-"""Writing that leaves either the whole file or nothing."""
+"""Writing that leaves either the whole or nothing, whenever it is stopped.
+
+What is being written lies aside in a file or folder called ``.writing-HOST-PID-…``, is flushed to the
+disk, and gets its place by one rename. If the process is killed, that draft is left, and `sweep`, with
+which every run begins, removes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from kedro.io.core import DatasetError
+
+from pointillist import processes
+
+_DRAFT = re.compile(r"\.writing-(?P<host>.*)-(?P<pid>\d+)-[^-]*")
+
+
+@contextlib.contextmanager
+def whole(path: Path, *, versioned: bool = True) -> Iterator[Path]:
+    """Yield a place to write the file `path` to, and others beside it; they get theirs together.
+
+    A `versioned` path is FOLDER/NAME/VERSION/NAME: the whole folder VERSION appears when the block ends
+    well. Otherwise the files take the place of those of their names.
+
+    Raises
+    ------
+    DatasetError
+        If that version is there already.
+    OSError
+        If the disk is full, the folder can't be written to, and the like; nothing is left behind then.
+    """
+    home = path.parents[2] if versioned else path.parent
+    with _undone_on_error(home), draft_folder(home) as draft:
+        yield draft / path.name
+        for file in draft.iterdir():
+            _sync(file)
+        _sync(draft)
+        if versioned:
+            path.parents[1].mkdir(exist_ok=True)
+            try:
+                draft.rename(path.parent)
+            except OSError:
+                if path.exists():
+                    raise DatasetError(
+                        f"{path} is there already; no version is replaced."
+                    ) from None
+                raise
+            _sync(path.parents[1])
+        else:
+            for file in draft.iterdir():
+                file.replace(home / file.name)
+            _sync(home)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` through a temporary file beside it: flush, fsync, rename.
+    """Write `content` to the file `path` in place of what is there. Raises OSError."""
+    with whole(path, versioned=False) as draft:
+        draft.write_bytes(content)
 
-    Folders that had to be made are removed again if the write fails, so that no empty version is
-    taken for the newest one.
-    """
-    made = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
-    temporary = None
+
+@contextlib.contextmanager
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent` that is gone afterwards, or after the next run's `sweep`."""
+    draft = Path(tempfile.mkdtemp(prefix=_prefix(), dir=parent))
+    draft.chmod(0o777 & ~_umask())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(folder: Path, depth: int) -> None:
+    """Remove the drafts that processes which are no more left up to `depth` folders below `folder`."""
+    for level in range(depth + 1):
+        for draft in folder.glob("*/" * level + ".writing-*"):
+            found = _DRAFT.fullmatch(draft.name)
+            if found and processes.is_over(found["host"], int(found["pid"])):
+                if draft.is_dir():
+                    shutil.rmtree(draft, ignore_errors=True)
+                else:
+                    with contextlib.suppress(OSError):
+                        draft.unlink()
+
+
+@contextlib.contextmanager
+def _undone_on_error(folder: Path) -> Iterator[None]:
+    """Make `folder` and what is above it, and remove what was made if the block fails."""
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except BaseException:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        for folder in made:
+        for empty in made:
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                empty.rmdir()
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be synced."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _prefix() -> str:
+    return f".writing-{processes.host()}-{os.getpid()}-"
+
+
+def _sync(path: Path) -> None:
+    """Flush a file to the disk; or a folder, where the system lets one be flushed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        if path.is_file():
+            raise
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if path.is_file():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

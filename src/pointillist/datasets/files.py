@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from contextlib import AbstractContextManager
 from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from kedro.io.core import AbstractVersionedDataset, Version
 from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview
 
-from pointillist.datasets.atomic import write_bytes
+from pointillist.datasets import atomic
 from pointillist.datasets.tensors import Tensors, decode, encode, stamped
 
 
@@ -46,7 +47,12 @@ class _FileDataset(AbstractVersionedDataset[Any, Any]):
         return Path(self._get_load_path()).read_bytes()
 
     def _write(self, content: bytes) -> None:
-        write_bytes(Path(self._get_save_path()), content)
+        with self._whole() as draft:
+            draft.write_bytes(content)
+
+    def _whole(self) -> AbstractContextManager[Path]:
+        versioned = bool(self.resolve_save_version())
+        return atomic.whole(Path(self._get_save_path()), versioned=versioned)
 
 
 class TensorsDataset(_FileDataset):
@@ -87,13 +93,11 @@ class AnimationDataset(GifDataset):
     """An animation in one or more formats, side by side: the GIF, and what else there is."""
 
     def save(self, data: bytes | dict[str, bytes]) -> None:
-        """Write the files by suffix, the GIF last: a version is there when it is whole."""
+        """Write the files by suffix."""
         formats = {"gif": data} if isinstance(data, bytes) else data
-        gif = Path(self._get_save_path())
-        for suffix, content in formats.items():
-            if suffix != "gif":
-                write_bytes(gif.with_suffix(f".{suffix}"), content)
-        write_bytes(gif, formats["gif"])
+        with self._whole() as gif:
+            for suffix, content in formats.items():
+                gif.with_suffix(f".{suffix}").write_bytes(content)
 
 
 _NOT_PREVIEWED = re.compile(r'<(\w+)[^<>]* data-preview="no">.*?</\1>', re.DOTALL)

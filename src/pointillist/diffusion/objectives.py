@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -136,64 +135,130 @@ def noise_levels(
     return levels
 
 
-def batches(
-    density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
-) -> Iterator[Batch]:
-    """Yield training batches without end.
+class Batches(Iterator[Batch]):
+    """Training batches without end, which can be taken up again where they were.
 
     Exact targets are right wherever they are asked for, not only where the data puts x_t. So with
     them each point's noise is widened by a factor from [1, ``training.noise_spread``], and the
     network learns what to do with the stray points that it would hardly ever see.
     """
-    exact = training.target == "posterior"
-    spread = training.noise_spread if exact else 1.0
-    size = min(training.batch_size, training.dataset_size or training.batch_size)
-    points = _dataset(density, training, generator) if training.dataset_size else None
-    draw = uniform_draws(size, training.draws, generator)
-    levels = noise_levels(path, density.bandwidth, training.noise_exponent)
-    while True:
-        u = draw(_AHEAD).flatten(0, 1)
-        if points is None:
+
+    def __init__(
+        self, density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
+    ) -> None:
+        self._density, self._path, self._training = density, path, training
+        self._generator = generator
+        self._size = min(training.batch_size, training.dataset_size or training.batch_size)
+        self._epochs = _Epochs(density, training, generator) if training.dataset_size else None
+        self._draw = uniform_draws(self._size, training.draws, generator)
+        self._levels = noise_levels(path, density.bandwidth, training.noise_exponent)
+        self._block: Iterator[Batch] = iter(())
+        self._begin_block()
+
+    def __next__(self) -> Batch:
+        """Return the next batch."""
+        if self._taken == _AHEAD:
+            self._begin_block()
+        self._taken += 1
+        return next(self._block)
+
+    def place(self) -> dict[str, Tensor]:
+        """Return where the batches are: tensors that `take_up` understands, on the CPU."""
+        return {**self._block_start, "taken": torch.tensor(self._taken)}
+
+    def place_before(self) -> dict[str, Tensor]:
+        """Return where they were one batch ago."""
+        return {**self._block_start, "taken": torch.tensor(self._taken - 1)}
+
+    def take_up(self, place: dict[str, Tensor]) -> None:
+        """Go on as at `place`: the same batches follow as followed there."""
+        self._generator.set_state(place["generator"])
+        if self._epochs is not None:
+            order = place["order"].to(self._density.anchors.device)
+            self._epochs.order, self._epochs.position = order, int(place["position"])
+        self._begin_block()
+        for _ in range(int(place["taken"])):
+            next(self)
+
+    def _begin_block(self) -> None:
+        self._block_start = {"generator": self._generator.get_state()}
+        if self._epochs is not None:
+            self._block_start["order"] = self._epochs.order
+            self._block_start["position"] = torch.tensor(self._epochs.position)
+        self._taken, self._block = 0, self._next_block()
+
+    def _next_block(self) -> Iterator[Batch]:
+        density, path, training = self._density, self._path, self._training
+        exact = training.target == "posterior"
+        spread = training.noise_spread if exact else 1.0
+        u = self._draw(_AHEAD).flatten(0, 1)
+        if self._epochs is None:
             source = density.anchor_at(u[:, 1])
             x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
         else:
-            x0, source = (torch.cat(parts) for parts in zip(*islice(points, _AHEAD), strict=True))
-        t, weight = levels(u[:, 0])
+            x0, source = self._epochs.take(_AHEAD)
+        t, weight = self._levels(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
         if not exact:
-            yield from map(Batch, *(part.split(size) for part in (x, t, x0, weight)))
-            continue
-        for i in range(0, len(x), size):
-            rows = slice(i, i + size)
+            yield from map(Batch, *(part.split(self._size) for part in (x, t, x0, weight)))
+            return
+        for i in range(0, len(x), self._size):
+            rows = slice(i, i + self._size)
             truth = density
             if len(density.anchors) > training.reference_anchors:
                 truth = reference_mixture(
-                    density, source[rows], training.reference_anchors, generator
+                    density, source[rows], training.reference_anchors, self._generator
                 )
             target = truth.denoise(x[rows], alpha[rows], sigma[rows])
             yield Batch(x[rows], t[rows], target, weight[rows])
 
 
-def _dataset(
-    density: GaussianMixture, training: Training, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield points and their anchors in shuffled epochs over one fixed draw."""
-    size = training.dataset_size or training.batch_size
-    x0, source = density.sample(size, generator)
-    # The last, smaller batch of an epoch is left out, unless there is no other.
-    whole = max(1, size // training.batch_size) * training.batch_size
-    while True:
-        order = torch.randperm(size, generator=generator, device=x0.device)
-        for index in order[:whole].split(training.batch_size):
-            yield x0[index], source[index]
+class _Epochs:
+    """One fixed draw of points and their anchors, walked through in shuffled epochs."""
+
+    def __init__(
+        self, density: GaussianMixture, training: Training, generator: torch.Generator
+    ) -> None:
+        size = training.dataset_size or training.batch_size
+        self._points = density.sample(size, generator)
+        self._generator, self._batch_size = generator, training.batch_size
+        # The last, smaller batch of an epoch is left out, unless there is no other.
+        self._whole = max(1, size // training.batch_size) * training.batch_size
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        x0 = self._points[0]
+        self.order = torch.randperm(len(x0), generator=self._generator, device=x0.device)
+        self.position = 0
+        """Points of this epoch that were taken."""
+
+    def take(self, batches: int) -> tuple[Tensor, Tensor]:
+        """Return the points and anchors of the next `batches` batches."""
+        index = []
+        for _ in range(batches):
+            if self.position >= min(self._whole, len(self.order)):
+                self._shuffle()
+            index.append(self.order[self.position : self.position + self._batch_size])
+            self.position += self._batch_size
+        chosen = torch.cat(index)
+        return self._points[0][chosen], self._points[1][chosen]
+
+
+batches = Batches
+"""What training draws its batches from."""
 
 
 def loss(denoiser: Denoiser, batch: Batch, weighting: str) -> Tensor:
     """Return the weighted mean squared error of the network's output; a scalar."""
+    return squared_errors(denoiser, batch, weighting).mean()
+
+
+def squared_errors(denoiser: Denoiser, batch: Batch, weighting: str) -> Tensor:
+    """Return what `loss` is the mean of, (B, 2)."""
     target, weight = _output_target(denoiser, batch, weighting)
-    return (weight * (denoiser.predict(batch.x, batch.t) - target) ** 2).mean()
+    return weight * (denoiser.predict(batch.x, batch.t) - target) ** 2
 
 
 def floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, weighting: str) -> Tensor:

@@ -8,8 +8,8 @@ for the whole network, and matrices of one shape are one stacked view.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,15 @@ from torch import Tensor, nn
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.parameters import Training
 
-Update = Callable[[float], None]
-"""factor -> None: updates its weights in place, at `factor` times its peak learning rate."""
+
+class Update(Protocol):
+    """Updates its weights in place, step by step."""
+
+    memory: dict[str, Tensor]
+    """What it carries from step to step, by name."""
+
+    def __call__(self, step: int, factor: float) -> None:
+        """Make step number `step`, counted from 0, at `factor` times the peak learning rate."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +58,33 @@ class FlatWeights:
         return cls(values, gradients, [(len(hidden), width, width), (1, *entry.shape)])
 
 
-def adam(
-    values: Tensor,
-    gradients: Tensor,
-    learning_rate: float,
-    beta2: float = 0.999,
-    weight_decay: float = 0.0,
-) -> Update:
+class Adam:
     """Adam (Kingma & Ba 2015, algorithm 1), with decoupled weight decay (Loshchilov & Hutter 2019)."""
-    beta1, eps = 0.9, 1e-8
-    mean, square = torch.zeros_like(values), torch.zeros_like(values)
-    step = 0
 
-    def update(factor: float) -> None:
-        nonlocal step
-        step += 1
-        rate = learning_rate * factor
-        mean.lerp_(gradients, 1 - beta1)
-        square.mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
-        root = square.sqrt().div_(math.sqrt(1 - beta2**step)).add_(eps)
-        if weight_decay:
-            values.mul_(1 - rate * weight_decay)
-        values.addcdiv_(mean, root, value=-rate / (1 - beta1**step))
+    _beta1, _eps = 0.9, 1e-8
 
-    return update
+    def __init__(
+        self,
+        values: Tensor,
+        gradients: Tensor,
+        learning_rate: float,
+        beta2: float = 0.999,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self._values, self._gradients = values, gradients
+        self._learning_rate, self._beta2, self._decay = learning_rate, beta2, weight_decay
+        self.memory = {"mean": torch.zeros_like(values), "square": torch.zeros_like(values)}
+
+    def __call__(self, step: int, factor: float) -> None:
+        """Make a step."""
+        mean, square = self.memory["mean"], self.memory["square"]
+        rate = self._learning_rate * factor
+        mean.lerp_(self._gradients, 1 - self._beta1)
+        square.mul_(self._beta2).addcmul_(self._gradients, self._gradients, value=1 - self._beta2)
+        root = square.sqrt().div_(math.sqrt(1 - self._beta2 ** (step + 1))).add_(self._eps)
+        if self._decay:
+            self._values.mul_(1 - rate * self._decay)
+        self._values.addcdiv_(mean, root, value=-rate / (1 - self._beta1 ** (step + 1)))
 
 
 def orthogonalize(matrices: Tensor, iterations: int = 3) -> Tensor:
@@ -93,39 +103,43 @@ def orthogonalize(matrices: Tensor, iterations: int = 3) -> Tensor:
     return x
 
 
-def muon(
-    matrices: Tensor, gradients: Tensor, learning_rate: float, momentum: float = 0.95
-) -> Update:
+class Muon:
     """Orthogonalised Nesterov momentum for matrices (L, m, n) (Jordan et al. 2024).
 
     An orthogonal matrix has elements of root mean square 1 / sqrt(max(m, n)). Scaled by the root of
     the longer over the shorter side, every matrix moves as far an element as a square one of the
     shorter side (Liu et al. 2025, arXiv:2502.16982, section 2.2).
     """
-    average = torch.zeros_like(matrices)
-    short, long = sorted(matrices.shape[1:])
-    rate = learning_rate * math.sqrt(long / short)
 
-    def update(factor: float) -> None:
-        average.lerp_(gradients, 1 - momentum)
-        ahead = gradients.lerp(average, momentum)
-        matrices.add_(orthogonalize(ahead), alpha=-rate * factor)
+    def __init__(
+        self, matrices: Tensor, gradients: Tensor, learning_rate: float, momentum: float = 0.95
+    ) -> None:
+        self._matrices, self._gradients, self._momentum = matrices, gradients, momentum
+        short, long = sorted(matrices.shape[1:])
+        self._rate = learning_rate * math.sqrt(long / short)
+        self.memory = {"average": torch.zeros_like(matrices)}
 
-    return update
+    def __call__(self, step: int, factor: float) -> None:  # noqa: ARG002 - the same at every step
+        """Make a step."""
+        average = self.memory["average"]
+        average.lerp_(self._gradients, 1 - self._momentum)
+        ahead = self._gradients.lerp(average, self._momentum)
+        self._matrices.add_(orthogonalize(ahead), alpha=-self._rate * factor)
 
 
 def make_updates(weights: FlatWeights, training: Training) -> list[Update]:
     """Return the updates that together move every weight once a step."""
     values, gradients, rate = weights.values, weights.gradients, training.learning_rate
     if training.optimizer == "adam":
-        return [adam(values, gradients, rate)]
+        return [Adam(values, gradients, rate)]
     if training.optimizer == "adamw":
-        return [adam(values, gradients, rate, weight_decay=0.01)]
-    updates, start = [], 0
+        return [Adam(values, gradients, rate, weight_decay=0.01)]
+    updates: list[Update] = []
+    start = 0
     for shape in weights.matrix_shapes:
         span = slice(start, start + math.prod(shape))
         stack, slope = values[span].view(shape), gradients[span].view(shape)
-        updates.append(muon(stack, slope, training.muon_learning_rate))
+        updates.append(Muon(stack, slope, training.muon_learning_rate))
         start = span.stop
     # Its second moment forgets as fast as the short training moves on.
-    return [*updates, adam(values[start:], gradients[start:], rate, beta2=0.99)]
+    return [*updates, Adam(values[start:], gradients[start:], rate, beta2=0.99)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +12,14 @@ from torch import Tensor
 from pointillist.diffusion import objectives
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.objectives import Batch
 from pointillist.diffusion.optimizers import FlatWeights, make_updates
+from pointillist.errors import PointillistError
 from pointillist.parameters import Training
+
+State = dict[str, Tensor]
+"""All that the rest of a training depends on, by name: its step, weights, average, the memory of its
+optimizers, and the place of its batches."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,17 @@ class TrainingReport:
     gradient_norm, steps_per_second since the last report."""
     average: Tensor
     """The averaged weights at this step, (P,), as `FlatWeights` has them; the next step changes them."""
+    state: Callable[[], State] = dict
+    """Returns the state at this step, on the CPU; to be called before the next step."""
+
+
+class DivergedError(PointillistError):
+    """A loss or gradient that is no number."""
+
+    def __init__(self, message: str, state: State) -> None:
+        super().__init__(message)
+        self.state = state
+        """As it was before the step; empty if that isn't known."""
 
 
 def learning_rate_factor(step: int, training: Training) -> float:
@@ -38,30 +55,61 @@ def learning_rate_factor(step: int, training: Training) -> float:
 
 
 def train(
-    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
+    denoiser: Denoiser,
+    density: GaussianMixture,
+    training: Training,
+    generator: torch.Generator,
+    state: State | None = None,
 ) -> Iterator[TrainingReport]:
     """Train `denoiser` in place and yield a report every ``training.report_every`` steps.
 
     When the generator is exhausted the denoiser carries the averaged weights. `denoiser`, `density`
-    and `generator` are on one device; between reports the loop never waits for it.
+    and `generator` are on one device; between reports the loop never waits for an accelerator.
+
+    With the `state` of an earlier training, which had the same arguments, this one goes on from there,
+    and ends as that would have ended: on one device, and on a CPU with as many threads, to the bit.
+
+    Raises
+    ------
+    DivergedError
+        If a loss or gradient isn't finite: on a CPU at that step, on an accelerator at the next report.
     """
     weights = FlatWeights.of(denoiser)
     updates = make_updates(weights, training)
     average = weights.values.clone()
     batches = objectives.batches(density, denoiser.path, training, generator)
-    started, last_step = time.perf_counter(), 0
-    for step in range(training.steps):
+    memory = {f"update.{i}.{k}": v for i, u in enumerate(updates) for k, v in u.memory.items()}
+    memory |= {"weights": weights.values, "average": average}
+    first = 0
+    if state is not None:
+        first = int(state["step"])
+        for name, value in memory.items():
+            value.copy_(state[name])
+        batches.take_up(_below("batches.", state))
+
+    def state_after(steps: int, place: State) -> State:
+        found = {name: value.detach().cpu().clone() for name, value in memory.items()}
+        found |= {f"batches.{name}": value.cpu() for name, value in place.items()}
+        return found | {"step": torch.tensor(steps)}
+
+    watched = weights.values.device.type == "cpu"
+    started, last_step = time.perf_counter(), first
+    for step in range(first, training.steps):
         batch = next(batches)
         weights.gradients.zero_()
         loss = objectives.loss(denoiser, batch, training.weighting)
         loss.backward()
         norm = _clip(weights.gradients, training.gradient_clip)
+        reported = (step + 1) % training.report_every == 0 or step + 1 == training.steps
+        if (watched or reported) and not (loss + norm).isfinite():
+            good = state_after(step, batches.place_before()) if watched else {}
+            raise DivergedError(_divergence(denoiser, batch, training, step, loss), good)
         factor = learning_rate_factor(step, training)
         for update in updates:
-            update(factor)
+            update(step, factor)
         # The first steps average over as many weights as there are.
         average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
-        if (step + 1) % training.report_every == 0 or step + 1 == training.steps:
+        if reported:
             some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
             floor = objectives.floor(denoiser, some, density, training.weighting)
             now = time.perf_counter()
@@ -75,9 +123,32 @@ def train(
                     "steps_per_second": (step + 1 - last_step) / (now - started),
                 },
                 average,
+                lambda: state_after(step + 1, batches.place()),  # noqa: B023 - called at once
             )
             started, last_step = time.perf_counter(), step + 1
     weights.values.copy_(average)
+
+
+def _below(prefix: str, state: State) -> State:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+@torch.no_grad()
+def _divergence(
+    denoiser: Denoiser, batch: Batch, training: Training, step: int, loss: Tensor
+) -> str:
+    """Say what isn't finite, when, and at which noise."""
+    errors = objectives.squared_errors(denoiser, batch, training.weighting).sum(-1)
+    ratios = denoiser.path.sigma(batch.t) / denoiser.path.alpha(batch.t)
+    bad = ratios[~errors.isfinite()]
+    if len(bad) == len(ratios):
+        where = "at every noise level"
+    elif len(bad):
+        where = f"at sigma/alpha from {bad.min():.2g} to {bad.max():.2g}"
+    else:
+        where = f"the error is greatest at sigma/alpha = {ratios[errors.argmax()]:.2g}"
+    what = "gradient" if loss.isfinite() else "loss"
+    return f"Training diverged: at step {step + 1} the {what} is no number any more, {where}."
 
 
 def moments(training: Training, n: int) -> list[int]:

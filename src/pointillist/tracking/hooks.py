@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import getpass
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +22,20 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from pointillist import shapes
+from pointillist import processes, shapes
 from pointillist.errors import reason
 from pointillist.parameters import Parameters, flatten, validate
-from pointillist.progress import listening
+from pointillist.progress import hearing, listening
 from pointillist.tracking import store as stores
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from pointillist.tracking.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
+_PROCESS = "process"
 _STORY = ("ingest", "train", "sample", "evaluate", "render")
 _STAGES = (*_STORY, "samplers", "explain", "player", "report")
 _GROUPS_OF_STAGE = {
@@ -107,6 +111,7 @@ class TrackingHooks:
         def open_run() -> _OpenRun:
             client, experiment_id = stores.connect(store, settings.experiment)
             with stores.in_words(store):
+                _put_right(client, experiment_id)
                 run = client.create_run(experiment_id, started, tags, name)
             summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
             opened = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
@@ -205,8 +210,9 @@ class _OpenRun:
         self._parameters, self._stages = parameters, stages
         self._shape_logged = False
         self._training_run: str | None = None
-        self._subscription: AbstractContextManager[None] = listening(self.recorder.listen)
-        self._subscription.__enter__()
+        self._subscriptions = ExitStack()
+        self._subscriptions.enter_context(listening(self.recorder.listen))
+        self._subscriptions.enter_context(hearing(self._hear))
         self._previous_handler = _handle_sigterm()
 
     def log_parameters(self, parameters: Parameters) -> None:
@@ -256,9 +262,22 @@ class _OpenRun:
             }
         )
 
+    def _hear(self, name: str, value: str) -> None:
+        """Link the interrupted training that this run goes on with."""
+        if name == "resumed_from":
+            before = self.recorder.find_run(self.summary.experiment_id, value)
+            tags = {"resumed_from": value}
+            if before is not None:
+                link = f"#/experiments/{self.summary.experiment_id}/runs/{before.info.run_id}"
+                tags["resumed_run_id"] = before.info.run_id
+                tags["mlflow.note.content"] = (
+                    f"Goes on with the training of [{before.info.run_name}]({link})."
+                )
+            self.recorder.set_tags(tags)
+
     def close(self, status: str) -> None:
         """Stop listening and end the run."""
-        self._subscription.__exit__(None, None, None)
+        self._subscriptions.close()
         if self._previous_handler is not None:
             with suppress(ValueError):
                 signal.signal(signal.SIGTERM, self._previous_handler)
@@ -274,6 +293,15 @@ def _handle_sigterm() -> Any:
         raise SystemExit(128 + signum)
 
     return signal.signal(signal.SIGTERM, stop)
+
+
+def _put_right(client: MlflowClient, experiment_id: str) -> None:
+    """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
+    query = "attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment_id], query):
+        on, _, pid = run.data.tags.get(_PROCESS, "").rpartition(":")
+        if pid.isdigit() and processes.is_over(on, int(pid)):
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _stages(pipeline: Pipeline) -> tuple[str, ...]:
@@ -315,6 +343,7 @@ def _tags(
         "kedro.pipelines": "+".join(stages),
         "kedro.env": str(run_params.get("env") or "local"),
         "kedro.command": " ".join(["kedro", *sys.argv[1:]]),
+        _PROCESS: f"{processes.host()}:{os.getpid()}",
         "mlflow.source.name": "pointillist",
         "mlflow.source.type": "LOCAL",
     }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
 from pydantic import Field, ValidationError
 
+from pointillist.datasets import atomic
 from pointillist.errors import PointillistError, reason
 from pointillist.parameters import Group
 
@@ -151,22 +152,17 @@ def _create(database: Path) -> None:
     """Make the tables in a file aside, then put it in place whole.
 
     Half a database, left by a first run that was stopped, would break all that follow; and two
-    first runs at once would trip over each other's tables.
+    first runs at once would trip over each other's tables: the later one waits.
     """
     from mlflow import MlflowClient
 
     database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=".mlflow-", dir=database.parent, ignore_cleanup_errors=True
-    ) as folder:
-        draft = Path(folder).resolve() / database.name
+    with FileLock(f"{database}.lock"), atomic.draft_folder(database.parent) as folder:
+        if database.exists():
+            return
+        draft = folder.resolve() / database.name
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments()
-        try:
-            database.hardlink_to(draft)
-        except FileExistsError:
-            logger.debug("Another first run was faster.")
-        except OSError:  # a file system without links
-            draft.replace(database)
+        draft.replace(database)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:

@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "shape_points",
                     "normalizer",
+                    "training_states",
                     "params:shape",
                     "params:seed",
                     "params:device",
@@ -21,10 +22,17 @@ def create_pipeline() -> Pipeline:
                     "params:schedule",
                     "params:network",
                     "params:training",
+                    "params:resume",
                 ],
                 ["denoiser", "training_history", "training_snapshots"],
                 name="train_denoiser",
-            )
+            ),
+            Node(
+                nodes.forget_states,
+                ["denoiser", "training_history", "training_snapshots", "training_states"],
+                None,
+                name="forget_states",
+            ),
         ],
         namespace="train",
         prefix_datasets_with_namespace=False,

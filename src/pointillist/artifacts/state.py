@@ -1,0 +1,95 @@
+"""A training that is under way, as one file: its state, and what was measured so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from pointillist import __version__
+from pointillist.datasets import Tensors
+from pointillist.diffusion.training import State
+from pointillist.errors import PointillistError
+from pointillist.parameters import flatten
+
+# What may change without changing what is learnt.
+_FREE = ("training.steps", "training.report_every", "training.checkpoint_seconds")
+
+
+@dataclass
+class Story:
+    """What a training has to tell at its end."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    """Step and metrics of every report."""
+    weights_at: dict[int, torch.Tensor] = field(default_factory=dict)
+    """Averaged weights at the moments that are kept, by step, in half precision."""
+    resumed_from: list[str] = field(default_factory=list)
+    """Versions of the interrupted trainings that this one continues, oldest first."""
+
+
+def pack(state: State, story: Story, settings: Mapping[str, Any]) -> Tensors:
+    """Turn a state into one file; `settings` are all that a training must have in common to go on."""
+    columns = list(story.history[0]) if story.history else []
+    rows = [[row[name] for name in columns] for row in story.history]
+    return Tensors(
+        {f"state.{name}": value.contiguous() for name, value in state.items()}
+        | {f"weights_at.{step}": weights for step, weights in story.weights_at.items()}
+        | {"history": torch.tensor(rows, dtype=torch.float64)},
+        {
+            "kind": "training_state",
+            "columns": columns,
+            "resumed_from": story.resumed_from,
+            "settings": dict(settings),
+            "package_version": __version__,
+        },
+    )
+
+
+def unpack(file: Tensors) -> tuple[State, Story]:
+    """Return the state of a file, and the story so far.
+
+    Raises
+    ------
+    PointillistError
+        If the file is of another kind or another version of the package.
+    """
+    try:
+        if file.metadata["kind"] != "training_state":
+            raise KeyError("training_state")
+        columns = file.metadata["columns"]
+        rows = file.tensors["history"].tolist()
+        history = [dict(zip(columns, row, strict=True)) for row in rows]
+        for row in history:
+            row["step"] = int(row["step"])
+        story = Story(
+            history,
+            {int(step): w for step, w in _below("weights_at.", file).items()},
+            list(file.metadata["resumed_from"]),
+        )
+        return _below("state.", file), story
+    except (KeyError, ValueError) as error:
+        raise PointillistError(
+            f"The state of the training, written by version {file.metadata.get('package_version')}, "
+            f"does not fit version {__version__} ({error}). Train without resume=true."
+        ) from None
+
+
+def differences(file: Tensors, settings: Mapping[str, Any]) -> list[str]:
+    """Say what of `settings` differs from those of an interrupted training, so that it can't go on."""
+    there, here = flatten(file.metadata.get("settings", {})), flatten(settings)
+    found = [
+        f"{name}: {there.get(name)} there, {here.get(name)} now"
+        for name in sorted({*there, *here} - {*_FREE})
+        if there.get(name) != here.get(name)
+    ]
+    if here["training.steps"] < there.get("training.steps", 0):
+        steps = f"{there['training.steps']} there, {here['training.steps']} now"
+        found.append(f"training.steps: {steps} (only more are allowed)")
+    return found
+
+
+def _below(prefix: str, file: Tensors) -> State:
+    return {k.removeprefix(prefix): v for k, v in file.tensors.items() if k.startswith(prefix)}
