@@ -103,6 +103,23 @@ def shapes(metadata: ProjectMetadata) -> None:
         print_shapes(metadata.project_path / "data" / "01_raw")
 
 
+@cli.command("mlflow-sync")
+@click.option("--env", "-e", default=None, help="The environment whose mlflow.yml is read.")
+@click.pass_obj
+def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
+    """Send to MLflow what was kept back while its server was away."""
+    from kedro.framework.session import KedroSession
+
+    from pointillist import tracking
+
+    with _in_words(), KedroSession.create(metadata.project_path, env=env) as session:
+        loader = session.load_context().config_loader
+        sent, waiting = tracking.send_all(metadata.project_path, loader.get("mlflow", {}))
+    if waiting:
+        raise click.ClickException(f"{sent} records were sent, {waiting} wait on.")
+    click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
+
+
 run = copy.copy(kedro_run)
 """Kedro's own command, options and help included; `python -m pointillist` looks for this name."""
 run.__class__ = _Run

@@ -475,8 +475,8 @@ def test_wrong_parameters_are_refused_before_anything_is_written(project, parame
     assert REFUSED[parameters] in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert len(result.stderr.strip().splitlines()) <= 2
-    # Kedro-Viz notes every run that begins.
-    others = {"__pycache__", ".viz"}
+    # Kedro-Viz notes every run that begins, and so do we: its id is taken.
+    others = {"__pycache__", ".viz", ".versions"}
     written = {p for p in set(project.rglob("*")) - set(before) if not others & set(p.parts)}
     assert not written
 

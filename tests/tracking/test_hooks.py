@@ -22,6 +22,7 @@ from mlflow import MlflowClient
 from pointillist import progress, shapes
 from pointillist.datasets.tensors import Tensors
 from pointillist.tracking import TrackingHooks, last_run
+from pointillist.tracking.outbox import Outbox
 from pointillist.tracking.recorder import Recorder
 
 POINTS = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 4.0]})
@@ -62,7 +63,7 @@ class Project:
     def train(self, session="s1"):
         """Save a model as training would."""
         model = versioned(self.folder, "denoiser", session, artifact="model")
-        node = Node(lambda p: {"weights": session}, "shape_points", "denoiser", tags="train")
+        node = Node(lambda p: {"weights": session}, "shape_points", "denoiser", namespace="train")
         self.run([node], session, shape_points=MemoryDataset(POINTS), denoiser=model)
 
     def runs(self):
@@ -80,7 +81,7 @@ def place(tmp_path, database, monkeypatch):
 
 
 def node(function, inputs, outputs, stage):
-    return Node(function, inputs, outputs, tags=stage)
+    return Node(function, inputs, outputs, namespace=stage)
 
 
 def test_two_runs_in_one_process_are_two_runs(place):
@@ -182,8 +183,16 @@ def test_store_that_fails_in_mid_run_stops_nothing(place, monkeypatch, caplog):
         calls.append(arguments)
         raise ConnectionError("server gone")
 
-    for name in ("log_batch", "log_artifact", "log_inputs", "search_runs"):
+    for name in ("log_batch", "log_artifact", "log_inputs", "set_terminated"):
         monkeypatch.setattr(MlflowClient, name, gone)
+    search = MlflowClient.search_runs
+    monkeypatch.setattr(
+        MlflowClient,
+        "search_runs",
+        lambda self, ids, query, **more: (
+            gone(query) if "session" in query else search(self, ids, query, **more)
+        ),
+    )
     with caplog.at_level(logging.WARNING):
         place.train()
         place.run(
@@ -194,16 +203,28 @@ def test_store_that_fails_in_mid_run_stops_nothing(place, monkeypatch, caplog):
         )
     assert (place.folder / "denoiser.json/s1/denoiser.json").exists()
     assert (place.folder / "metrics.json/s2/metrics.json").exists()
-    assert caplog.text.count("server gone") == 2, "once a run"
-    assert len(calls) <= 6, "three refusals a run, then nothing waits any more"
+    assert caplog.text.count("MLflow took no") == 2, "once a run"
+    assert len(calls) <= 10, "three refusals a run, then nothing waits any more until its end"
     monkeypatch.undo()
-    assert [r.info.status for r in place.runs()[1]] == ["FINISHED"] * 2
+    assert [r.info.status for r in place.runs()[1]] == ["RUNNING"] * 2
+    # The next run brings what waited, and the end of both.
+    place.train("s3")
+    _, (first, second, third) = place.runs()
+    assert [r.info.status for r in (first, second, third)] == ["FINISHED"] * 3
+    assert second.data.metrics["sw2"] == 0.5
+    assert second.data.params["training.steps"] == "99"
+    assert first.data.params == third.data.params
+    assert [d.dataset.digest for d in first.inputs.dataset_inputs]
+    artifacts = place.folder / "mlartifacts" / first.info.run_id / "artifacts"
+    assert (artifacts / "model" / "denoiser.json").exists()
+    assert list((place.folder / ".mlflow-outbox").iterdir()) == []
 
 
 def test_live_metrics_wait_for_a_store_that_comes_back(place, monkeypatch):
     client, _ = place.runs()
     experiment = client.create_experiment("test", (place.folder / "a").as_uri())
-    recorder = Recorder(client, client.create_run(experiment).info.run_id, flush_seconds=3600)
+    run_id = client.create_run(experiment).info.run_id
+    recorder = Recorder(client, run_id, 3600, Outbox(place.folder / "outbox", run_id, "the test"))
     send, refuse = client.log_batch, [True]
 
     def sometimes(*arguments, **options):

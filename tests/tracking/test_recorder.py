@@ -9,6 +9,7 @@ import pytest
 
 from pointillist.progress import Progress, listening, report
 from pointillist.tracking import store
+from pointillist.tracking.outbox import Outbox
 from pointillist.tracking.recorder import Recorder
 
 
@@ -17,7 +18,8 @@ def recorder(tmp_path, database):
     shutil.copy(database, tmp_path / "mlflow.db")
     place = store.Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path.as_uri(), "the test")
     client, experiment = store.connect(place, "test")
-    return Recorder(client, client.create_run(experiment).info.run_id, flush_seconds=0.05)
+    run_id = client.create_run(experiment).info.run_id
+    return Recorder(client, run_id, 0.05, Outbox(tmp_path / "outbox", run_id, place.shown))
 
 
 def told(recorder, name):

@@ -84,7 +84,7 @@ def test_two_first_runs_make_one_whole_database(tmp_path):
     said = [process.communicate(timeout=120) for process in runs]
     assert [process.returncode for process in runs] == [0, 0], said
     assert len({out for out, _ in said}) == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
 def test_first_run_that_is_stopped_leaves_no_half_database(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_first_run_that_is_stopped_leaves_no_half_database(tmp_path, monkeypatch
     place = store.resolve(store.Settings(), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         store.connect(place, "shared")
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db.lock"]
 
 
 def test_experiment_that_was_deleted_is_said_with_the_cure(tmp_path, database):

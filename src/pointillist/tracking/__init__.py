@@ -2,5 +2,6 @@
 
 from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run
 from pointillist.tracking.lookup import model_versions
+from pointillist.tracking.sync import send_all
 
-__all__ = ["RunSummary", "TrackingHooks", "last_run", "model_versions"]
+__all__ = ["RunSummary", "TrackingHooks", "last_run", "model_versions", "send_all"]

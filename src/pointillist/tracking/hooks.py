@@ -27,6 +27,8 @@ from pointillist.errors import reason
 from pointillist.parameters import Parameters, flatten, validate
 from pointillist.progress import hearing, listening
 from pointillist.tracking import store as stores
+from pointillist.tracking import sync
+from pointillist.tracking.outbox import FOLDER, Outbox
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -112,9 +114,14 @@ class TrackingHooks:
             client, experiment_id = stores.connect(store, settings.experiment)
             with stores.in_words(store):
                 _put_right(client, experiment_id)
+            sync.send(self._project, client, store.shown)
+            with stores.in_words(store):
                 run = client.create_run(experiment_id, started, tags, name)
             summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
-            opened = _OpenRun(summary, client, settings.flush_seconds, parameters, stages, catalog)
+            outbox = Outbox(self._project / FOLDER, summary.run_id, store.shown)
+            opened = _OpenRun(
+                summary, client, settings.flush_seconds, outbox, parameters, stages, catalog
+            )
             opened.log_parameters(parameters)
             return opened
 
@@ -196,6 +203,7 @@ class _OpenRun:
         summary: RunSummary,
         client: Any,
         flush_seconds: float,
+        outbox: Outbox,
         parameters: Parameters,
         stages: tuple[str, ...],
         catalog: CatalogProtocol,
@@ -206,7 +214,7 @@ class _OpenRun:
         self.catalog = catalog
         self.saved: set[str] = set()
         self.loaded: set[str] = set()
-        self.recorder: Recorder = Recorder(client, summary.run_id, flush_seconds)
+        self.recorder: Recorder = Recorder(client, summary.run_id, flush_seconds, outbox)
         self._parameters, self._stages = parameters, stages
         self._shape_logged = False
         self._training_run: str | None = None

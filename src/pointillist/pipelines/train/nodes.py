@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from pointillist import artifacts, diffusion, shapes
-from pointillist.artifacts.state import Story
 from pointillist.datasets import Tensors, TrainingStates
 from pointillist.errors import PointillistError
 from pointillist.parameters import Data, Network, Schedule, Training
@@ -56,7 +55,9 @@ def train_denoiser(
         denoiser, points, transform, shape, parameters, weights
     )
     same = {**parameters, "shape": trained.digest, "device": where.type}
-    state, story = _taken_up(training_states, same, shape) if resume else (None, Story())
+    state, story = (
+        _taken_up(training_states, same, shape) if resume else (None, artifacts.state.Story())
+    )
     reports = diffusion.training.train(
         denoiser,
         density.to(where, diffusion.denoiser.DTYPE),
@@ -95,7 +96,7 @@ def forget_states(
 
 def _taken_up(
     states: TrainingStates, same: dict[str, Any], shape: str
-) -> tuple[diffusion.training.State | None, Story]:
+) -> tuple[diffusion.training.State | None, artifacts.state.Story]:
     """Return the newest state that fits, or none if no training was interrupted.
 
     Raises
@@ -122,13 +123,13 @@ def _taken_up(
             "Resume with those, or train anew: resume=false"
         )
     logger.info("No training of %s was interrupted. This one begins at the beginning.", shape)
-    return None, Story()
+    return None, artifacts.state.Story()
 
 
 def _with_cure(
     error: diffusion.training.DivergedError,
     states: TrainingStates,
-    story: Story,
+    story: artifacts.state.Story,
     same: dict[str, Any],
 ) -> PointillistError:
     """Keep the last good state of a training that diverged, and return the error with what to do."""
