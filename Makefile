@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs pictures bench trials ui viz site lab lock hooks clean
+.PHONY: help run test soak lint format docs pictures bench trials ui viz site lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ run: $(VENV)/.installed ## learn the dinosaur and paint it out of noise
 
 test: $(VENV)/.installed-dev lint ## lint, types, import contract and tests
 	$(BIN)/python -m pytest --numprocesses 2
+
+soak: $(VENV)/.installed-dev ## what takes longer: kills by the dozen, rounds of concurrent runs, more inputs (15 minutes)
+	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/reliability tests/datasets tests/shapes tests/test_fuzz.py
 
 lint: $(VENV)/.installed-dev ## format check, lint, types, import contract
 	$(BIN)/ruff format --check .

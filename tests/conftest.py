@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.figures import Figures
+
 # Tests run side by side, one thread each: two pools of threads on the same cores stall each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -13,7 +15,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("repeatable")
+settings.register_profile("soak", settings.get_profile("repeatable"), max_examples=2000)
+settings.load_profile("soak" if "POINTILLIST_SOAK" in os.environ else "repeatable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count what tests count."""
+    config.pluginmanager.register(Figures())
+
 
 PROJECT = Path(__file__).parent.parent
 

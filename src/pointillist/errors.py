@@ -30,5 +30,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def reason(error: BaseException) -> str:
     """Return the one line that says most about `error`: that of our own error, if one is behind it."""
     ours = (cause for cause in causes(error) if isinstance(cause, PointillistError))
-    text = str(next(ours, error)).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    lines = str(next(ours, error)).strip().splitlines()
+    # SQLAlchemy puts its own affairs before what the database says.
+    told = [line for line in lines if not line.startswith("(raised as a result of")]
+    return next(iter(told or lines), type(error).__name__)

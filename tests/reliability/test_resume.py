@@ -56,7 +56,14 @@ def newest(project, name):
     return decode(saved(project, name)[-1].read_bytes(), name).tensors
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.soak),
+        pytest.param(signal.SIGINT, marks=pytest.mark.soak),
+    ],
+)
 def test_stopped_training_goes_on_to_the_same_bits(project, sent):
     run(project, "train", threads=2, training=LONG)
     whole = {name: newest(project, name) for name in ("denoiser", "training_snapshots")}
@@ -74,6 +81,7 @@ def test_stopped_training_goes_on_to_the_same_bits(project, sent):
     assert stopped.info.run_id in resumed.data.tags["mlflow.note.content"]
 
 
+@pytest.mark.soak
 def test_training_that_is_killed_again_and_again_ends_the_same(project):
     run(project, "train", threads=2, training=LONG)
     whole = newest(project, "denoiser")

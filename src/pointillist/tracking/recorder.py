@@ -26,8 +26,8 @@ _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
 _LONGEST_VALUE, _LONGEST_TAG = 500, 5000
 
-# So many refusals in a row, and nothing more is tried while the work waits.
-_PATIENCE = 3
+# So many refusals in a row, or one for which the work waited so many seconds, and nothing more is tried.
+_PATIENCE, _LONG = 3, 5.0
 
 
 class Recorder:
@@ -143,11 +143,13 @@ class Recorder:
         if self._refusals >= _PATIENCE:
             self._outbox.add(record)
             return
+        started = time.monotonic()
         try:
             self._outbox.send(self.client)
             deliver(self.client, record)
         except Exception as error:
-            self._refusals += 1
+            waited = time.monotonic() - started
+            self._refusals = _PATIENCE if waited > _LONG else self._refusals + 1
             self._outbox.add(record)
             self._complain(kind, error)
         else:

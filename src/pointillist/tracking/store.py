@@ -97,8 +97,10 @@ def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
     PointillistError
         If the store can't be reached within about ten seconds; it names the setting and the cure.
     """
-    for noisy in ("alembic", "mlflow.store.db.utils", "urllib3"):
+    for noisy in ("alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It logs a traceback of what it then raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
     with in_words(store), _briefly():
@@ -119,10 +121,10 @@ def in_words(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        cure = "Start that server, correct the address" if store.is_server else "Mend that"
         raise PointillistError(
             f"MLflow at {store.shown} ({store.named_by}) can't be used: "
-            f"{reason(error)[:200]}\n"
-            "Start that server, correct the address, or run without: --params tracking=false"
+            f"{reason(error)[:200]}\n{cure}, or run without: --params tracking=false"
         ) from None
 
 

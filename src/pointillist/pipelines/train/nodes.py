@@ -76,7 +76,7 @@ def train_denoiser(
             last = report.step == training.steps
             if not last and time.monotonic() - saved >= training.checkpoint_seconds:
                 packed = artifacts.state.pack(report.state(), story, same)
-                training_states.keep(report.step, packed)
+                _keep(training_states, report.step, packed)
                 saved = time.monotonic()
     except diffusion.training.DivergedError as error:
         raise _with_cure(error, training_states, story, same) from None
@@ -126,6 +126,16 @@ def _taken_up(
     return None, artifacts.state.Story()
 
 
+def _keep(states: TrainingStates, step: int, state: Tensors) -> bool:
+    """Keep a state, if that is possible: the training is worth more, and goes on."""
+    try:
+        states.keep(step, state)
+    except OSError as error:
+        logger.warning("The state after step %s can't be kept: %s", step, error.strerror or error)
+        return False
+    return True
+
+
 def _with_cure(
     error: diffusion.training.DivergedError,
     states: TrainingStates,
@@ -136,7 +146,7 @@ def _with_cure(
     kept = ""
     if error.state:
         step = int(error.state["step"])
-        states.keep(step, artifacts.state.pack(error.state, story, same))
-        kept = f" Its last good state, after step {step}, is kept in {states.place}."
+        if _keep(states, step, artifacts.state.pack(error.state, story, same)):
+            kept = f" Its last good state, after step {step}, is kept in {states.place}."
     rates = "training.learning_rate and training.muon_learning_rate"
     return PointillistError(f"{error}{kept}\nLower {rates}, or set training.gradient_clip=1.")
