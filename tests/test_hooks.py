@@ -52,19 +52,6 @@ def test_a_damaged_table_is_named_with_reason_and_cure(project):
     assert "--load-versions samples:" in other
 
 
-def test_a_full_disk_names_what_was_not_saved_and_leaves_no_model(project, monkeypatch):
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pointillist.datasets.atomic.os.fsync", full)
-    where = "data/06_models/dino/denoiser.safetensors"
-    with pytest.raises(
-        PointillistError, match=f"denoiser can't be saved in {where}: No space left"
-    ):
-        run(project, "train")
-    assert not (project / where).exists()
-
-
 def test_unforeseen_errors_keep_their_type(project, monkeypatch):
     """Even where they come up while a foreseen one is handled."""
 

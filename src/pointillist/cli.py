@@ -18,6 +18,8 @@ from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.project import LOGGING
 from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pointillist.errors import PointillistError, nearest
 from pointillist.terminal import display
@@ -64,11 +66,17 @@ def _in_words() -> Iterator[None]:
         yield
     except (PointillistError, KedroCliError, DatasetNotFoundError) as error:
         raise click.ClickException(str(error)) from None
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise click.ClickException(f"--params can't be read: {_one_line(error)}") from None
     except ValueError as error:
         # How Kedro says that --nodes, --tags, --to-outputs and the like fit nothing.
         if str(error).startswith(("Pipeline does not contain", "Pipeline contains no nodes")):
             raise click.ClickException(str(error)) from None
         raise
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _require_known(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from kedro.pipeline.node import Node
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pointillist import diffusion, shapes, tracking
-from pointillist.datasets import atomic
+from pointillist import __version__, diffusion, shapes, tracking
+from pointillist.datasets import Tensors, atomic
 from pointillist.errors import PointillistError, causes, nearest
 from pointillist.parameters import Parameters, validate
 from pointillist.terminal import display, print_samplers, print_summary
@@ -87,6 +88,8 @@ class ProjectHooks:
     def _check_device_and_shape(self) -> None:
         name = shapes.canonical_name(self._parameters.shape)
         self._parameters = self._parameters.model_copy(update={"shape": name})
+        if self._parameters.schedule.kind not in ("log_uniform", "rectified_flow"):
+            diffusion.schedules.make_path(self._parameters.schedule)
         if self._parameters.evaluation.exact_w2:
             diffusion.two_sample.require_exact_w2(self._parameters.evaluation.n_eval)
         if self._parameters.device not in ("auto", "cpu"):
@@ -117,10 +120,12 @@ class ProjectHooks:
         """Note what is being read, for the message if it can't be."""
         self._loading = dataset_name
 
-    @hook_impl
-    def after_dataset_loaded(self) -> None:
-        """Forget it."""
+    @hook_impl(tryfirst=True)
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Forget it, and refuse what was made for another shape."""
         self._loading = None
+        if isinstance(data, Tensors):
+            self._check_origin(dataset_name, data.metadata)
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -181,6 +186,22 @@ class ProjectHooks:
         display.stop()
         if message := self._explain(error, catalog):
             raise PointillistError(message) from error
+
+    def _check_origin(self, name: str, metadata: Mapping[str, Any]) -> None:
+        shape, other = self._parameters.shape, metadata.get("shape")
+        if other != shape:
+            raise PointillistError(
+                f"{name} of {shape!r} holds what was made for {other!r}. Use it with --params "
+                f"shape={other}, or make it again: kedro run --pipelines {_MADE_BY[name][0]} --params "
+                f"shape={shape}"
+            )
+        if (version := metadata.get("package_version")) != __version__:
+            logger.warning(
+                "%s was written by version %s of Pointillist; this is %s.",
+                name,
+                version,
+                __version__,
+            )
 
     def _next_step(self, pipeline: Pipeline) -> str:
         stages = _stages(pipeline)

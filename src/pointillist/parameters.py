@@ -39,7 +39,8 @@ class Data(Group):
         0.01,
         ge=1e-4,
         le=1,
-        description="Standard deviation of the Gaussian at each anchor, in model coordinates.",
+        description="Standard deviation of the Gaussian at each anchor, in model coordinates. Below "
+        "1e-4, single precision no longer tells its points apart; above 1, no shape is left.",
     )
     center: Pair | None = Field(
         None,
@@ -145,13 +146,15 @@ class Schedule(Group):
         0.002,
         ge=1e-5,
         le=0.1,
-        description="Least noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow.",
+        description="Least noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow. Above "
+        "0.1, the shape's details are never learnt; single precision ends below 1e-5.",
     )
     sigma_max: float = Field(
         20.0,
         ge=1,
         le=1e4,
-        description="Greatest noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow.",
+        description="Greatest noise-to-signal ratio sigma/alpha of log_uniform and rectified_flow. "
+        "Below 1, the chain would start within the shape; above 1e4, single precision loses the shape.",
     )
 
     @model_validator(mode="after")
@@ -611,8 +614,29 @@ def _explain(error: ErrorDetails) -> str:
         )
     reason = error["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]
-    value = "" if isinstance(error["input"], Mapping) else f" (got {error['input']!r})"
-    return f"Parameter {full_name!r}: {reason}{value}."
+    value = "" if isinstance(error["input"], Mapping) else f" (got {_shown(error['input'])})"
+    what = f"\n{_description(error['loc'])}" if error["type"] in _BOUNDS else ""
+    return f"Parameter {full_name!r}: {reason}{value}.{what}"
+
+
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
+
+
+def _description(place: tuple[int | str, ...]) -> str:
+    """Return what the parameter at `place` is, and so why it is bounded."""
+    model: Any = Parameters
+    for name in place:
+        field = model.model_fields.get(name) if hasattr(model, "model_fields") else None
+        if field is None:
+            break
+        description, model = field.description, field.annotation
+    return description or ""
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message can show it: on one line that is not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _suggest(groups: list[str], name: str) -> str:

@@ -213,7 +213,7 @@ def fitted(network: Network, density: GaussianMixture) -> Network:
     if network.bandwidth is None:
         filled["bandwidth"] = density.bandwidth
     if network.input_bandwidth is None:
-        filled["input_bandwidth"] = min(40.0, max(10.0, 1.5 / density.spacing()))
+        filled["input_bandwidth"] = min(40.0, max(10.0, 1.5 / max(density.spacing(), 1e-9)))
     return network.model_copy(update=filled)
 
 

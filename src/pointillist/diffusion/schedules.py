@@ -14,7 +14,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from pointillist.errors import PointillistError
 from pointillist.parameters import Schedule
+
+# Of numbers as large as the noise, 1, single precision tells those apart that differ by 1e-7.
+_LEAST_ALPHA = 1e-7
 
 
 class Level(NamedTuple):
@@ -150,12 +154,25 @@ class RectifiedFlowPath:
 
 
 def make_path(schedule: Schedule) -> Path:
-    """Return the path that the parameters describe."""
+    """Return the path that the parameters describe.
+
+    Raises
+    ------
+    PointillistError
+        If the last of discrete steps leaves less of the shape than single precision can hold.
+    """
     if schedule.kind == "log_uniform":
         return LogUniformPath(schedule.sigma_min, schedule.sigma_max)
     if schedule.kind == "rectified_flow":
         return RectifiedFlowPath(schedule.sigma_min, schedule.sigma_max)
-    return DiscretePath(_alphas_cumprod(schedule))
+    alphas_cumprod = _alphas_cumprod(schedule)
+    if (left := alphas_cumprod[-1].sqrt().item()) < _LEAST_ALPHA:
+        raise PointillistError(
+            f"Parameters schedule.beta_end={schedule.beta_end:g} and schedule.timesteps="
+            f"{schedule.timesteps} leave {left:.1g} of the shape at the last step; single precision "
+            f"holds {_LEAST_ALPHA:g}. Lower one of them."
+        )
+    return DiscretePath(alphas_cumprod)
 
 
 def _alphas_cumprod(schedule: Schedule) -> Tensor:

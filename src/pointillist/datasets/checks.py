@@ -1,0 +1,36 @@
+"""What the catalog checks when a table or document is loaded: that it is the one that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Columns:
+    """Refuses a table that has other columns, or a row that is not whole."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+
+    def validate(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Return `data`. Raises ValueError."""
+        if list(data.columns) != self._columns:
+            raise ValueError(f"its columns are not {', '.join(self._columns)}")
+        if data.empty:
+            raise ValueError("it has no row")
+        return data
+
+
+class Metrics:
+    """Refuses a document that is not one of numbers by name."""
+
+    def validate(self, data: Any) -> Any:
+        """Return `data`. Raises ValueError."""
+        if not isinstance(data, dict) or not data:
+            raise ValueError("it holds no metrics")
+        if wrong := [k for k, v in data.items() if not isinstance(v, int | float)]:
+            raise ValueError(f"its {wrong[0]} is no number")
+        return data
