@@ -54,6 +54,9 @@ def test_no_version_is_lost_and_every_model_loads(crowd):
     assert len({p.parent.name for p in models}) == len(shapes)
     for path in models:
         artifacts.checkpoint.unpack(decode(path.read_bytes(), str(path)))
+    for path in saved(project, "reverse_chain"):
+        metadata = decode(path.read_bytes(), str(path)).metadata
+        assert metadata["model_version"] == metadata["version"], "another run's model"
     for name in ("samples", "reverse_chain", "metrics", "animation", "training_snapshots"):
         versions = {p.parent.name for p in saved(project, name)}
         assert versions == {p.parent.name for p in models}, name

@@ -16,9 +16,10 @@ from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview
 
 from pointillist.datasets import atomic
 from pointillist.datasets.tensors import Tensors, decode, encode, stamped
+from pointillist.datasets.whole import OwnVersion
 
 
-class _FileDataset(AbstractVersionedDataset[Any, Any]):
+class _FileDataset(OwnVersion, AbstractVersionedDataset[Any, Any]):
     """A local file, versioned or not, that is written whole or not at all."""
 
     def __init__(

@@ -1,7 +1,8 @@
-"""What makes datasets of kedro-datasets write whole files only.
+"""What makes datasets write whole files only, and a run read what it wrote itself.
 
-The originals write in place: a run that is killed, or a full disk, leaves half a file that the next run
-takes for the newest version.
+The datasets of kedro-datasets write in place: a run that is killed, or a full disk, leaves half a file
+that the next run takes for the newest version. And they read the newest version: in a run beside others
+of the same shape that may be another run's.
 """
 
 from __future__ import annotations
@@ -12,8 +13,24 @@ from typing import Any
 from pointillist.datasets import atomic
 
 
-class Whole:
-    """Goes ahead of a dataset of kedro-datasets in a class's bases."""
+class OwnVersion:
+    """Goes ahead of a versioned dataset in a class's bases: what its run saved is what it loads."""
+
+    def resolve_load_version(self) -> str | None:
+        """Return the version asked for, else the one that this run saved, else the newest."""
+        dataset: Any = self
+        version = dataset._version
+        if version and version.save and not version.load:
+            own = str(dataset._get_versioned_path(version.save))
+            if dataset._exists_function(own):
+                return str(version.save)
+        original: Any = super()
+        found: str | None = original.resolve_load_version()
+        return found
+
+
+class Whole(OwnVersion):
+    """Goes ahead of a dataset of kedro-datasets, too: it writes aside."""
 
     _draft: Path | None = None
 

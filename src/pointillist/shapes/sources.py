@@ -162,7 +162,10 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
 
 
 def load(
-    shape: str, shape_file: str | Path | None, folder: Path, options: Source | None = None
+    shape: str,
+    shape_file: str | Path | None = None,
+    folder: Path | None = None,
+    options: Source | None = None,
 ) -> pd.DataFrame:
     """Find, read and place a shape: columns x, y and perhaps weight, original coordinates, float64.
 
@@ -173,7 +176,8 @@ def load(
     """
     from pointillist.parameters import Source
 
-    return read(find(shape, folder, shape_file)).place(options or Source())
+    found = find(shape, folder or Path("data/01_raw"), shape_file)
+    return read(found).place(options or Source())
 
 
 def _builtin(name: str) -> Origin | None:
