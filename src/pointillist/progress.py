@@ -61,9 +61,11 @@ def report(progress: Progress) -> None:
         listener(progress)
 
 
-def track(items: Iterable[Item], stage: str, total: int, unit: str = "step") -> Iterator[Item]:
-    """Pass `items` through and report each of them as progress of `stage`."""
-    report(Progress(stage, 0, total, unit))
+def track(
+    items: Iterable[Item], stage: str, total: int, unit: str = "step", done: int = 0
+) -> Iterator[Item]:
+    """Pass `items` through and report each of them as progress of `stage`, `done` steps of it before."""
+    report(Progress(stage, done, total, unit))
     for item in items:
         report(Progress(stage, item.step, total, unit, item.metrics))
         yield item

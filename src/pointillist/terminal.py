@@ -30,7 +30,7 @@ class ProgressDisplay:
     def __init__(self) -> None:
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}
         self._last_line = 0.0
         self._subscription: AbstractContextManager[None] | None = None
 
@@ -59,7 +59,7 @@ class ProgressDisplay:
             self._tasks[progress.stage] = self._bars.add_task(
                 progress.stage, total=progress.total, unit=progress.unit, rate=""
             )
-            self._started[progress.stage] = time.monotonic()
+            self._started[progress.stage] = (time.monotonic(), progress.step)
         self._bars.update(
             self._tasks[progress.stage],
             completed=progress.step,
@@ -73,8 +73,8 @@ class ProgressDisplay:
 
     def _log_line(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.step == 0:
-            self._started[progress.stage] = self._last_line = now
+        if progress.stage not in self._started:
+            self._started[progress.stage], self._last_line = (now, progress.step), now
             return
         if progress.step < progress.total and now - self._last_line < _SECONDS_BETWEEN_LINES:
             return
@@ -89,10 +89,13 @@ class ProgressDisplay:
             self._rate(progress),
             "" if loss is None else f", loss {loss:.3g}",
         )
+        if progress.step >= progress.total:
+            del self._started[progress.stage]
 
     def _rate(self, progress: Progress) -> float:
-        elapsed = time.monotonic() - self._started.get(progress.stage, time.monotonic())
-        return progress.step / elapsed if elapsed > 0 else 0.0
+        now = time.monotonic()
+        started, first = self._started.get(progress.stage, (now, 0))
+        return (progress.step - first) / (now - started) if now > started else 0.0
 
 
 display = ProgressDisplay()

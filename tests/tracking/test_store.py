@@ -115,7 +115,7 @@ def test_file_that_is_no_database_is_said(tmp_path):
         store.connect(place, "any")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_server_that_never_answers_is_given_up_within_ten_seconds(monkeypatch):
     for name in ("MAX_RETRIES", "TIMEOUT", "BACKOFF_FACTOR"):
         monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}", raising=False)

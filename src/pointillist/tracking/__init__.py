@@ -1,7 +1,20 @@
 """MLflow: the hook and the live recorder. No other room imports mlflow, and none is slowed by it."""
 
-from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run
+from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run, trial_of
 from pointillist.tracking.lookup import model_versions
+from pointillist.tracking.parents import Child, Parent, child
+from pointillist.tracking.store import StoreAwayError
 from pointillist.tracking.sync import send_all
 
-__all__ = ["RunSummary", "TrackingHooks", "last_run", "model_versions", "send_all"]
+__all__ = [
+    "Child",
+    "Parent",
+    "RunSummary",
+    "StoreAwayError",
+    "TrackingHooks",
+    "child",
+    "last_run",
+    "model_versions",
+    "send_all",
+    "trial_of",
+]

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,18 +26,16 @@ from pointillist import processes, shapes
 from pointillist.errors import reason
 from pointillist.parameters import Parameters, flatten, validate
 from pointillist.progress import hearing, listening
+from pointillist.tracking import parents, sync
 from pointillist.tracking import store as stores
-from pointillist.tracking import sync
 from pointillist.tracking.outbox import FOLDER, Outbox
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
     from pointillist.tracking.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
-_PROCESS = "process"
 _STORY = ("ingest", "train", "sample", "evaluate", "render")
 _STAGES = (*_STORY, "samplers", "explain", "player", "report")
 _GROUPS_OF_STAGE = {
@@ -64,6 +62,24 @@ class RunSummary:
 
 
 _last_run: RunSummary | None = None
+_trial: dict[str, str] = {}
+
+
+@contextmanager
+def trial_of(parent_run_id: str, key: str, sweep: str, name: str) -> Iterator[None]:
+    """Let the runs of the block be the trial `key` of a sweep: children of its run, called `name`."""
+    _trial.update(
+        {
+            "mlflow.parentRunId": parent_run_id,
+            "mlflow.runName": name,
+            parents.KEY: key,
+            parents.SWEEP: sweep,
+        }
+    )
+    try:
+        yield
+    finally:
+        _trial.clear()
 
 
 def last_run() -> RunSummary | None:
@@ -106,14 +122,14 @@ class TrackingHooks:
             return
         settings = stores.read_settings(self._config.get("mlflow", {}))
         store = stores.resolve(settings, self._project)
-        name = _run_name(parameters.shape, stages)
-        tags = _tags(run_params, parameters, stages, self._project)
+        tags = _tags(run_params, parameters, stages, self._project) | _trial
+        name = tags.pop("mlflow.runName", _run_name(parameters.shape, stages))
         started = time.time_ns() // 1_000_000
 
         def open_run() -> _OpenRun:
             client, experiment_id = stores.connect(store, settings.experiment)
             with stores.in_words(store):
-                _put_right(client, experiment_id)
+                parents.put_right(client, experiment_id)
             sync.send(self._project, client, store.shown)
             with stores.in_words(store):
                 run = client.create_run(experiment_id, started, tags, name)
@@ -303,15 +319,6 @@ def _handle_sigterm() -> Any:
     return signal.signal(signal.SIGTERM, stop)
 
 
-def _put_right(client: MlflowClient, experiment_id: str) -> None:
-    """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
-    query = "attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment_id], query):
-        on, _, pid = run.data.tags.get(_PROCESS, "").rpartition(":")
-        if pid.isdigit() and processes.is_over(on, int(pid)):
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
 def _stages(pipeline: Pipeline) -> tuple[str, ...]:
     present = {node.namespace for node in pipeline.nodes}
     return tuple(stage for stage in _STAGES if stage in present)
@@ -351,7 +358,7 @@ def _tags(
         "kedro.pipelines": "+".join(stages),
         "kedro.env": str(run_params.get("env") or "local"),
         "kedro.command": " ".join(["kedro", *sys.argv[1:]]),
-        _PROCESS: f"{processes.host()}:{os.getpid()}",
+        parents.PROCESS: f"{processes.host()}:{os.getpid()}",
         "mlflow.source.name": "pointillist",
         "mlflow.source.type": "LOCAL",
     }

@@ -29,6 +29,10 @@ _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _FIRST, _LATER = "4", "20"
 
 
+class StoreAwayError(PointillistError):
+    """A store that can't be reached or used."""
+
+
 class Settings(Group):
     """conf/*/mlflow.yml."""
 
@@ -122,7 +126,7 @@ def in_words(store: Store) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         cure = "Start that server, correct the address" if store.is_server else "Mend that"
-        raise PointillistError(
+        raise StoreAwayError(
             f"MLflow at {store.shown} ({store.named_by}) can't be used: "
             f"{reason(error)[:200]}\n{cure}, or run without: --params tracking=false"
         ) from None

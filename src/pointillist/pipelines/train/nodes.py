@@ -68,7 +68,8 @@ def train_denoiser(
     kept = set(diffusion.training.moments(training, _MOMENTS))
     saved = time.monotonic()
     try:
-        for report in track(reports, "Training", training.steps):
+        done = 0 if state is None else int(state["step"])
+        for report in track(reports, "Training", training.steps, done=done):
             story.history.append({"step": report.step, **report.metrics})
             if report.step in kept:
                 story.weights_at[report.step] = report.average.cpu().half()

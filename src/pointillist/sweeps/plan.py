@@ -1,0 +1,201 @@
+"""What a sweep varies: conf/*/sweeps.yml, and the trials that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from pointillist.errors import PointillistError, nearest
+from pointillist.parameters import Group, validate
+
+Parameters = Mapping[str, Any]
+"""Dotted names and values."""
+
+
+class Range(Group):
+    """The values that a search draws a parameter from."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Range:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("either low and high, or choices, must be given")
+        return self
+
+
+class Sweep(Group):
+    """One sweep: a grid, a list of configurations, or a search; each with every seed."""
+
+    about: str = ""
+    pipelines: tuple[str, ...] = ("train", "sample", "evaluate")
+    metric: str = "kl_bound_nats"
+    direction: Literal["minimize", "maximize"] = "minimize"
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """The same in all trials."""
+    grid: dict[str, list[Any]] | None = None
+    entries: list[dict[str, Any]] | None = Field(None, alias="list")
+    search: dict[str, Range] | None = None
+    trials: int = Field(20, ge=1, le=10_000)
+    """Configurations that a search tries."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Sweep:
+        if sum(part is not None for part in (self.grid, self.entries, self.search)) != 1:
+            raise ValueError("exactly one of grid, list and search must be given")
+        return self
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The parameters that differ between configurations."""
+        if self.entries is not None:
+            return tuple(dict.fromkeys(name for entry in self.entries for name in entry))
+        return tuple(self.grid or self.search or {})
+
+    def configurations(self) -> Sequence[Parameters]:
+        """Return what is tried, without what all have in common; none of a search are known."""
+        if self.entries is not None:
+            return self.entries
+        if self.grid is None:
+            return []
+        return [
+            dict(zip(self.grid, values, strict=True))
+            for values in itertools.product(*self.grid.values())
+        ]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep."""
+
+    configuration: Parameters
+    """What is varied."""
+    parameters: Parameters
+    """All that is set, the seed included."""
+    pipelines: tuple[str, ...]
+    key: str = field(init=False)
+    """A hash of parameters and pipelines: the same question has the same key."""
+
+    def __post_init__(self) -> None:
+        content = json.dumps([self.parameters, self.pipelines], sort_keys=True, default=str)
+        object.__setattr__(self, "key", hashlib.sha256(content.encode()).hexdigest()[:16])
+
+    @property
+    def label(self) -> str:
+        """The configuration and the seed in a line."""
+        parts = [f"{name.rsplit('.', 1)[-1]}={value}" for name, value in self.configuration.items()]
+        return " ".join([*parts, f"seed={self.parameters['seed']}"])
+
+
+def read(values: Mapping[str, Any], name: str) -> Sweep:
+    """Return the sweep `name` of a configuration.
+
+    Raises
+    ------
+    PointillistError
+        If there is none of that name, or it is none.
+    """
+    if name not in values:
+        raise PointillistError(
+            f"Sweep {name!r} is unknown.{nearest(name, values)} Known: {', '.join(values)}."
+        )
+    try:
+        return Sweep.model_validate(values[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in (name, *first["loc"]))
+        said = first["msg"].removeprefix("Value error, ").lower()
+        raise PointillistError(f"conf/*/sweeps.yml, {key}: {said}.") from None
+
+
+def trials_of(sweep: Sweep, configuration: Parameters, fixed: Parameters) -> list[Trial]:
+    """Return the trials of a configuration, one a seed; what is `fixed` goes before the sweep's own."""
+    common = {**sweep.parameters, **fixed}
+    return [
+        Trial(
+            dict(configuration), {**common, **configuration, "seed": seed}, tuple(sweep.pipelines)
+        )
+        for seed in sweep.seeds
+    ]
+
+
+def check(
+    sweep: Sweep, fixed: Parameters, base: Mapping[str, Any], pipelines: Sequence[str]
+) -> None:
+    """Refuse a sweep whose trials can't run, before anything starts.
+
+    Parameters
+    ----------
+    fixed : mapping
+        What the command line sets in all trials.
+    base : mapping
+        The parameters of the configuration, nested.
+    pipelines : sequence
+        Those that there are.
+
+    Raises
+    ------
+    PointillistError
+        If a parameter is unknown or out of bounds, a pipeline unknown, or what is varied is also fixed.
+    """
+    for pipeline in sweep.pipelines:
+        if pipeline not in pipelines:
+            raise PointillistError(
+                f"Pipeline {pipeline!r} is unknown.{nearest(pipeline, pipelines)}"
+            )
+    if both := [name for name in sweep.varied if name in fixed]:
+        raise PointillistError(
+            f"Parameter {both[0]!r} is what this sweep varies; it can't be fixed."
+        )
+    for configuration in [*sweep.configurations(), *_corners(sweep)]:
+        for trial in trials_of(sweep, configuration, fixed):
+            validate(merged(base, nested(trial.parameters)))
+
+
+def _corners(sweep: Sweep) -> list[Parameters]:
+    """Return the ends of a search's ranges: if they can run, what lies between can."""
+    if sweep.search is None:
+        return []
+    ends = {
+        name: list(r.choices)
+        if r.choices is not None
+        else [int(end) if r.whole else end for end in (r.low, r.high) if end is not None]
+        for name, r in sweep.search.items()
+    }
+    most = max(len(values) for values in ends.values())
+    return [{n: v[min(i, len(v) - 1)] for n, v in ends.items()} for i in range(most)]
+
+
+def nested(parameters: Parameters) -> dict[str, Any]:
+    """Return dotted names as nested groups, as Kedro has them."""
+    result: dict[str, Any] = {}
+    for name, value in parameters.items():
+        *groups, last = name.split(".")
+        place = result
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return result
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with what `over` says instead, group by group."""
+    result = dict(base)
+    for name, value in over.items():
+        old = result.get(name)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(old, value)
+        else:
+            result[name] = value
+    return result

@@ -1,0 +1,122 @@
+"""One trial: a whole Kedro run in a warm worker."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointillist import tracking
+from pointillist.errors import PointillistError, causes, reason
+from pointillist.sweeps.plan import Trial, nested
+
+_PATIENCE = 120.0  # seconds that a trial waits for a server that went away
+_TRIES_AGAIN = 2.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker needs to know besides the trial."""
+
+    project: Path
+    env: str | None
+    sweep: str
+    parent_run_id: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial."""
+
+    trial: Trial
+    metrics: Mapping[str, float]
+    version: str
+    """Of what it saved; empty if it failed."""
+    error: str
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not come to its end."""
+        return bool(self.error)
+
+
+def run(trial: Trial, order: Order) -> Outcome:
+    """Run a trial, unless it was finished already by a worker that died before it could say so."""
+    started = time.monotonic()
+    with _quiet():
+        try:
+            settings = _settings(order)
+            done = tracking.child(order.parent_run_id, trial.key, settings, order.project)
+            if done is None:
+                _run(trial, order)
+                done = tracking.child(order.parent_run_id, trial.key, settings, order.project)
+            error = "" if done else "MLflow does not have it (kedro mlflow-sync, then --resume)"
+        except Exception as failure:
+            done, error = None, _said(failure)
+    seconds = time.monotonic() - started
+    metrics = done.metrics if done else {}
+    return Outcome(trial, metrics, done.version if done else "", error, seconds)
+
+
+def _run(trial: Trial, order: Order) -> None:
+    from kedro.framework.session import KedroSession
+
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with (
+                tracking.trial_of(order.parent_run_id, trial.key, order.sweep, trial.label),
+                KedroSession.create(
+                    order.project, env=order.env, runtime_params=nested(trial.parameters)
+                ) as session,
+            ):
+                session.run(pipeline_names=list(trial.pipelines))
+            return
+        except Exception as error:
+            # A server that went away comes back, and a trial that had not begun loses nothing.
+            away = any(isinstance(cause, tracking.StoreAwayError) for cause in causes(error))
+            if not away or time.monotonic() > give_up:
+                raise
+            time.sleep(_TRIES_AGAIN)
+
+
+def _settings(order: Order) -> Mapping[str, Any]:
+    """Return conf/*/mlflow.yml, and make the project known to this process, once."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    if order.project not in _known:
+        bootstrap_project(order.project)
+        with KedroSession.create(order.project, env=order.env) as session:
+            loader = session.load_context().config_loader
+            _known[order.project] = dict(loader.get("mlflow", {}))
+    return _known[order.project]
+
+
+_known: dict[Path, Mapping[str, Any]] = {}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep a worker's words to itself: the sweep has a display of its own."""
+    level = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _said(error: Exception) -> str:
+    if any(isinstance(cause, PointillistError) for cause in causes(error)):
+        return reason(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {reason(error)} ({Path(last.filename).name}:{last.lineno})"

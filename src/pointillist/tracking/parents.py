@@ -1,0 +1,156 @@
+"""A sweep in MLflow: one parent run, whose children are its trials."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pointillist import processes
+from pointillist.errors import PointillistError
+from pointillist.tracking import store as stores
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+KEY, SWEEP, PROCESS = "sweep.key", "sweep", "process"
+_MOST = 50_000
+
+
+@dataclass(frozen=True)
+class Child:
+    """A trial that was finished."""
+
+    run_id: str
+    version: str
+    """Of all that it saved."""
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+
+
+class Parent:
+    """The run of a sweep."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, run: Run) -> None:
+        self._client, self._experiment_id = client, experiment_id
+        self.run_id: str = run.info.run_id
+        self.name: str = run.data.tags[SWEEP]
+
+    @classmethod
+    def open(
+        cls, name: str, settings: Mapping[str, Any], project: Path, tags: Mapping[str, str]
+    ) -> Parent:
+        """Begin a sweep: the database, the experiment and its run are there before any worker starts.
+
+        Raises
+        ------
+        PointillistError
+            If the store can't be reached.
+        """
+        client, experiment_id, store = _connected(settings, project)
+        about = {**tags, SWEEP: name, PROCESS: _process(), "mlflow.source.name": "pointillist"}
+        with stores.in_words(store):
+            now = time.time_ns() // 1_000_000
+            run = client.create_run(experiment_id, now, about, f"sweep {name}")
+            return cls(client, experiment_id, client.get_run(run.info.run_id))
+
+    @classmethod
+    def resume(cls, prefix: str, name: str, settings: Mapping[str, Any], project: Path) -> Parent:
+        """Go on with a sweep that was interrupted, by the first digits of its run's id.
+
+        Raises
+        ------
+        PointillistError
+            If there is no such run, or more than one, or it is another sweep's.
+        """
+        client, experiment_id, store = _connected(settings, project)
+        with stores.in_words(store):
+            found = client.search_runs([experiment_id], f"tags.{SWEEP} LIKE '%'", max_results=_MOST)
+        runs = [run for run in found if prefix and run.info.run_id.startswith(prefix)]
+        runs = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        if len(runs) != 1:
+            known = ", ".join(
+                f"{run.info.run_id[:8]} ({run.data.tags[SWEEP]})"
+                for run in found
+                if "mlflow.parentRunId" not in run.data.tags
+            )
+            raise PointillistError(
+                f"{'No sweep' if not runs else 'More than one sweep'} in MLflow has an id that begins "
+                f"with {prefix!r}. There are: {known or 'none'}."
+            )
+        if runs[0].data.tags[SWEEP] != name:
+            raise PointillistError(
+                f"{prefix!r} is a run of the sweep {runs[0].data.tags[SWEEP]!r}, not of {name!r}."
+            )
+        parent = cls(client, experiment_id, runs[0])
+        client.set_tag(parent.run_id, PROCESS, _process())
+        client.update_run(parent.run_id, "RUNNING")
+        return parent
+
+    def finished(self) -> dict[str, Child]:
+        """Return the finished trials by key, after marking those KILLED whose process is no more."""
+        put_right(self._client, self._experiment_id)
+        return finished_children(self._client, self._experiment_id, self.run_id)
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the run."""
+        return dict(self._client.get_run(self.run_id).data.tags)
+
+    def log(self, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
+        """Record the table, the pictures and the best trial's metrics."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        batch = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
+        self._client.log_batch(self.run_id, metrics=batch)
+        for folder, file in files.items():
+            self._client.log_artifact(self.run_id, str(file), folder)
+
+    def close(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(self.run_id, status)
+
+
+def finished_children(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, Child]:
+    """Return the finished trials of the sweep `run_id` by key."""
+    query = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'FINISHED'"
+    return {
+        run.data.tags[KEY]: Child(
+            run.info.run_id, run.data.tags["kedro.session_id"], run.data.metrics, run.data.params
+        )
+        for run in client.search_runs([experiment_id], query, max_results=_MOST)
+        if KEY in run.data.tags
+    }
+
+
+def child(run_id: str, key: str, settings: Mapping[str, Any], project: Path) -> Child | None:
+    """Return the trial `key` of the sweep `run_id` if it was finished."""
+    client, experiment_id, store = _connected(settings, project)
+    with stores.in_words(store):
+        return finished_children(client, experiment_id, run_id).get(key)
+
+
+def put_right(client: MlflowClient, experiment_id: str) -> None:
+    """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
+    query = "attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment_id], query):
+        on, _, pid = run.data.tags.get(PROCESS, "").rpartition(":")
+        if pid.isdigit() and processes.is_over(on, int(pid)):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _connected(
+    settings: Mapping[str, Any], project: Path
+) -> tuple[MlflowClient, str, stores.Store]:
+    chosen = stores.read_settings(settings)
+    store = stores.resolve(chosen, project)
+    client, experiment_id = stores.connect(store, chosen.experiment)
+    return client, experiment_id, store
+
+
+def _process() -> str:
+    return f"{processes.host()}:{os.getpid()}"
