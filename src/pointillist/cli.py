@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pointillist.errors import PointillistError, nearest
+from pointillist.parameters import flatten
 from pointillist.terminal import display
 
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
@@ -96,6 +97,14 @@ def _log_as_the_project_does(project: Path | None) -> None:
         LOGGING.configure(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
+def _split(_context: click.Context, _option: click.Parameter, value: str) -> dict[str, Any]:
+    """Read a.b=1,c=x as Kedro reads it, but with dotted names."""
+    from kedro.framework.cli.utils import _split_params
+
+    with _in_words():
+        return flatten(_split_params(_context, _option, value))
+
+
 @click.group(name="pointillist")
 def cli() -> None:
     """Pointillist's commands."""
@@ -126,6 +135,58 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
     if waiting:
         raise click.ClickException(f"{sent} records were sent, {waiting} wait on.")
     click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--params", default="", help="Parameters of all trials: a.b=1,c=x", callback=_split)
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), default=None, help="Local worker processes."
+)
+@click.option("--address", default=None, help="A Dask scheduler, tcp://HOST:PORT, instead.")
+@click.option(
+    "--resume", default=None, help="First digits of the id of an interrupted sweep's run."
+)
+@click.option("--env", "-e", default=None, help="The environment of all trials.")
+@click.pass_context
+def sweep(
+    context: click.Context,
+    name: str | None,
+    params: dict[str, Any],
+    workers: int | None,
+    address: str | None,
+    resume: str | None,
+    env: str | None,
+) -> None:
+    """Carry out the sweep NAME of conf/*/sweeps.yml, or list what there is."""
+    from kedro.framework.session import KedroSession
+
+    project = context.obj.project_path
+    with _in_words():
+        with KedroSession.create(project, env=env) as session:
+            loader = session.load_context().config_loader
+        from pointillist.sweeps import command
+
+        if name is None:
+            for known, about in command.sweeps_of(loader).items():
+                click.echo(f"{known:<22}{about.get('about', '')}")
+            return
+        try:
+            failed = command.carry_out(
+                project,
+                loader,
+                name,
+                params,
+                env=env,
+                workers=workers or command.default_workers(),
+                address=address,
+                resume=resume,
+            )
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            context.exit(130)
+    if failed:
+        raise click.ClickException(f"{failed} trials failed.")
 
 
 run = copy.copy(kedro_run)

@@ -19,6 +19,6 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # An environment changes single parameters, not whole groups.
     "merge_strategy": {"parameters": "soft"},
-    "config_patterns": {"mlflow": ["mlflow*"]},
+    "config_patterns": {"mlflow": ["mlflow*"], "sweeps": ["sweeps*"]},
     "custom_resolvers": {"shape_of": shape_of},
 }

@@ -49,7 +49,7 @@ class Search:
         self._ranges, self._left = sweep.search or {}, sweep.trials
         sampler = optuna.samplers.TPESampler(seed=min(sweep.seeds), constant_liar=True)
         self._study = optuna.create_study(direction=sweep.direction, sampler=sampler)
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, list[Any]] = {}
 
     def ask(self) -> Parameters | None:
         """Return the next configuration to try."""
@@ -58,12 +58,12 @@ class Search:
         self._left -= 1
         trial = self._study.ask()
         configuration = {name: _suggest(trial, name, r) for name, r in self._ranges.items()}
-        self._open[repr(configuration)] = trial
+        self._open.setdefault(repr(configuration), []).append(trial)
         return configuration
 
     def tell(self, configuration: Parameters, value: float | None) -> None:
         """Let later configurations learn from this one."""
-        trial = self._open.pop(repr(dict(configuration)))
+        trial = self._open[repr(dict(configuration))].pop()
         state = self._optuna.trial.TrialState
         self._study.tell(trial, value, state.FAIL if value is None else state.COMPLETE)
 

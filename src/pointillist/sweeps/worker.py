@@ -60,6 +60,7 @@ def run(trial: Trial, order: Order) -> Outcome:
             error = "" if done else "MLflow does not have it (kedro mlflow-sync, then --resume)"
         except Exception as failure:
             done, error = None, _said(failure)
+            _record(trial, order, error)
     seconds = time.monotonic() - started
     metrics = done.metrics if done else {}
     return Outcome(trial, metrics, done.version if done else "", error, seconds)
@@ -87,6 +88,17 @@ def _run(trial: Trial, order: Order) -> None:
             time.sleep(_TRIES_AGAIN)
 
 
+def _record(trial: Trial, order: Order, error: str) -> None:
+    """Let MLflow have a failed run of a trial that came to none."""
+    tags = {
+        tracking.KEY: trial.key,
+        tracking.SWEEP: order.sweep,
+        "mlflow.runName": trial.label,
+    }
+    with contextlib.suppress(Exception):
+        tracking.record_failure(order.parent_run_id, tags, error, _settings(order), order.project)
+
+
 def _settings(order: Order) -> Mapping[str, Any]:
     """Return conf/*/mlflow.yml, and make the project known to this process, once."""
     from kedro.framework.session import KedroSession
@@ -108,6 +120,7 @@ def _quiet() -> Iterator[None]:
     """Keep a worker's words to itself: the sweep has a display of its own."""
     level = logging.root.manager.disable
     logging.disable(logging.INFO)
+    logging.getLogger("kedro_viz").setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield

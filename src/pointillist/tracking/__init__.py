@@ -2,11 +2,13 @@
 
 from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run, trial_of
 from pointillist.tracking.lookup import model_versions
-from pointillist.tracking.parents import Child, Parent, child
+from pointillist.tracking.parents import KEY, SWEEP, Child, Parent, child, record_failure
 from pointillist.tracking.store import StoreAwayError
 from pointillist.tracking.sync import send_all
 
 __all__ = [
+    "KEY",
+    "SWEEP",
     "Child",
     "Parent",
     "RunSummary",
@@ -15,6 +17,7 @@ __all__ = [
     "child",
     "last_run",
     "model_versions",
+    "record_failure",
     "send_all",
     "trial_of",
 ]

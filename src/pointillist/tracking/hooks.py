@@ -31,7 +31,6 @@ from pointillist.tracking import store as stores
 from pointillist.tracking.outbox import FOLDER, Outbox
 
 if TYPE_CHECKING:
-
     from pointillist.tracking.recorder import Recorder
 
 logger = logging.getLogger(__name__)

@@ -134,6 +134,21 @@ def child(run_id: str, key: str, settings: Mapping[str, Any], project: Path) -> 
         return finished_children(client, experiment_id, run_id).get(key)
 
 
+def record_failure(
+    run_id: str, tags: Mapping[str, str], error: str, settings: Mapping[str, Any], project: Path
+) -> None:
+    """Record a trial that failed before it had a run of its own: a FAILED child says why."""
+    client, experiment_id, store = _connected(settings, project)
+    with stores.in_words(store):
+        query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`{KEY}` = '{tags[KEY]}'"
+        runs = client.search_runs([experiment_id], query)
+        if all(run.info.status == "KILLED" for run in runs):
+            about = {"mlflow.parentRunId": run_id, PROCESS: _process(), **tags, "error": error}
+            name = about.pop("mlflow.runName", None)
+            run = client.create_run(experiment_id, tags=about, run_name=name)
+            client.set_terminated(run.info.run_id, "FAILED")
+
+
 def put_right(client: MlflowClient, experiment_id: str) -> None:
     """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
     query = "attributes.status = 'RUNNING'"

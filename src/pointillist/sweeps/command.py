@@ -1,0 +1,110 @@
+"""`kedro sweep`: from a name to a ranked table, pictures and a run in MLflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.io.core import Version, generate_timestamp
+
+from pointillist import tracking
+from pointillist.datasets import CSVDataset, FigureDataset
+from pointillist.errors import PointillistError
+from pointillist.pipeline_registry import register_pipelines
+from pointillist.sweeps import display, driver, gridding, plan, ranking
+from pointillist.sweeps.plan import Sweep
+from pointillist.sweeps.worker import Order, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+def sweeps_of(loader: Any) -> Mapping[str, Any]:
+    """Return the sweeps of the configuration, by name."""
+    return dict(loader.get("sweeps", {}))
+
+
+def carry_out(
+    project: Path,
+    loader: Any,
+    name: str,
+    fixed: Mapping[str, Any],
+    *,
+    env: str | None,
+    workers: int,
+    address: str | None,
+    resume: str | None,
+) -> int:
+    """Carry out the sweep `name` and return how many of its trials failed.
+
+    Raises
+    ------
+    PointillistError
+        If the sweep, a parameter or a pipeline is unknown, the store or the cluster can't be reached.
+    """
+    sweep = plan.read(sweeps_of(loader), name)
+    # Trials share the cores: one thread each, unless the sweep or the command line says otherwise.
+    fixed = {**({} if "threads" in sweep.parameters else {"threads": 1}), **fixed}
+    plan.check(sweep, fixed, loader["parameters"], list(register_pipelines()))
+    settings = loader.get("mlflow", {})
+    tags = {"sweep.metric": sweep.metric, "kedro.command": " ".join(["kedro", *sys.argv[1:]])}
+    with driver.cluster(workers, address) as client:
+        parent = (
+            tracking.Parent.open(name, settings, project, tags)
+            if resume is None
+            else tracking.Parent.resume(resume, name, settings, project)
+        )
+        try:
+            order = Order(project, env, name, parent.run_id)
+            with display.Display(name, parent.run_id) as show:
+                outcomes = driver.carry_out(sweep, fixed, order, parent.finished(), client, show)
+        except BaseException:
+            parent.close("KILLED")
+            raise
+    if not outcomes:
+        parent.close("FAILED")
+        raise PointillistError(f"Sweep {name!r} has no trial.")
+    table = ranking.ranked(sweep, outcomes)
+    files = _save(project, name, sweep, table, outcomes)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    parent.log({f"reporting/{path.name}": path for path in files}, ranking.best_metrics(table))
+    parent.close("FAILED" if failed else "FINISHED")
+    display.print_table(name, sweep, table, failed, files, parent.run_id)
+    return len(failed)
+
+
+def _save(
+    project: Path, name: str, sweep: Sweep, table: Any, outcomes: list[Outcome]
+) -> list[Path]:
+    """Write the table and the pictures as versions, and return where they are."""
+    from pointillist.rendering import sweeps as pictures
+
+    version = Version(None, generate_timestamp())
+    folder = project / "data" / "08_reporting" / "sweeps" / name
+    saved = []
+
+    def keep(file: str, dataset: type[Any], content: Any, **options: Any) -> None:
+        place = dataset(filepath=str(folder / file), version=version, **options)
+        place.save(content)
+        saved.append(Path(str(place._get_versioned_path(version.save))))
+
+    keep("table.csv", CSVDataset, table, save_args={"index": False})
+    keep("metric.png", FigureDataset, pictures.metric_against(table, sweep.varied, sweep.metric))
+    if len(sweep.varied) > 1 and len(table) > 1:
+        keep("parallel.png", FigureDataset, pictures.parallel(table, sweep.varied, sweep.metric))
+    try:
+        grid = gridding.rows(project, outcomes)
+    except PointillistError as error:
+        logger.warning("The grid of samples can't be drawn: %s", error)
+    else:
+        if grid:
+            keep("samples.png", FigureDataset, pictures.samples_grid(grid, name))
+    return saved
+
+
+def default_workers() -> int:
+    """Return how many workers this machine feeds."""
+    return max(1, os.cpu_count() or 1)

@@ -1,0 +1,61 @@
+"""What each configuration painted at some moments of its training, from the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pointillist import artifacts
+from pointillist.datasets import TensorsDataset
+from pointillist.pipelines.explain.nodes import moments_of
+from pointillist.sweeps.worker import Outcome
+
+if TYPE_CHECKING:
+    from pointillist.rendering.sweeps import Row
+
+_MOST_ROWS, _MOMENTS = 12, 6
+
+
+def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
+    """Return a row for each configuration, in the order in which they were asked for; at most twelve.
+
+    Raises
+    ------
+    PointillistError
+        If a model or its moments can't be read.
+    """
+    from pointillist.rendering.sweeps import Row
+
+    firsts: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        name = repr(dict(outcome.trial.configuration))
+        if outcome.version and "train" in outcome.trial.pipelines:
+            firsts.setdefault(name, outcome)
+    found = []
+    for outcome in list(firsts.values())[:_MOST_ROWS]:
+        files = {name: _file(project, name, outcome.version) for name in _FILES}
+        if None in files.values():
+            continue
+        snapshots, denoiser = (_load(path) for path in files.values() if path is not None)
+        model = artifacts.checkpoint.unpack(denoiser)
+        steps, clouds = moments_of(snapshots, denoiser, model, seed=0)
+        chosen = [round(k * (len(steps) - 1) / (_MOMENTS - 1)) for k in range(_MOMENTS)]
+        kept = list(dict.fromkeys(chosen))
+        words = ", ".join(
+            f"{name.rsplit('.', 1)[-1]} = {value}"
+            for name, value in outcome.trial.configuration.items()
+        )
+        found.append(Row(words, clouds[kept], [steps[k] for k in kept], model.ghosts()))
+    return found
+
+
+_FILES = ("training_snapshots.safetensors", "denoiser.safetensors")
+
+
+def _file(project: Path, name: str, version: str) -> Path | None:
+    return next((project / "data" / "06_models").glob(f"*/{name}/{version}/{name}"), None)
+
+
+def _load(path: Path) -> Any:
+    return TensorsDataset(filepath=str(path)).load()

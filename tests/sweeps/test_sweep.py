@@ -1,0 +1,202 @@
+"""Sweeps with real workers: every trial is one child, and none is lost, whoever is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from pointillist.parameters import flatten
+from pointillist.sweeps import worker
+from pointillist.sweeps.plan import Trial
+from pointillist.sweeps.worker import Order
+from pointillist.tracking import Parent
+from tests.pipelines.test_project import QUICK, kedro, saved
+
+SWEEPS = {
+    "two": {
+        "about": "two configurations, two seeds",
+        "seeds": [0, 1],
+        "parameters": flatten(QUICK) | {"training.steps": 40},
+        "grid": {"training.learning_rate": [0.001, 0.005]},
+    },
+    "bad": {
+        "parameters": flatten(QUICK),
+        "list": [{"shape": "dino"}, {"shape": "unicorn"}],
+    },
+    "long": {
+        "seeds": [0, 1, 2],
+        "pipelines": ["train"],
+        "metric": "training/loss",
+        "parameters": flatten(QUICK) | {"training.steps": 500},
+        "grid": {"training.learning_rate": [0.001, 0.005]},
+    },
+    "searched": {
+        "parameters": flatten(QUICK),
+        "search": {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+        "trials": 3,
+    },
+}
+
+
+@pytest.fixture
+def project(project):
+    (project / "conf" / "base" / "sweeps.yml").write_text(yaml.safe_dump(SWEEPS))
+    return project
+
+
+def runs(project):
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("pointillist")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    return sorted(parents, key=lambda run: run.info.start_time), children
+
+
+def statuses(children):
+    return sorted(child.info.status for child in children)
+
+
+def test_a_grid_is_ranked_recorded_and_drawn(project):
+    result = kedro(project, "sweep", "two", "--workers", "2")
+    assert result.returncode == 0, result.stderr
+    assert "4 of 4 done, 0 running, 0 failed" in result.stderr
+    assert "two: ranked by kl_bound_nats" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    (parent,), children = runs(project)
+    assert parent.info.run_name == "sweep two"
+    assert parent.info.status == "FINISHED"
+    assert statuses(children) == ["FINISHED"] * 4
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
+    assert len({child.data.tags["sweep.key"] for child in children}) == 4
+    assert len({child.data.tags["kedro.session_id"] for child in children}) == 4
+    assert len(saved(project, "denoiser")) == 4
+    path = next(project.glob("data/08_reporting/sweeps/two/table.csv/*/table.csv"))
+    table = pd.read_csv(path)
+    assert table["kl_bound_nats"].is_monotonic_increasing
+    assert table["seeds"].tolist() == [2, 2]
+    means = pd.Series([c.data.metrics["kl_bound_nats"] for c in children]).mean()
+    assert table["kl_bound_nats"].mean() == pytest.approx(means)
+    assert parent.data.metrics["kl_bound_nats"] == pytest.approx(table["kl_bound_nats"].iloc[0])
+    for name in ("metric", "samples"):
+        assert list(project.glob(f"data/08_reporting/sweeps/two/{name}.png/*/{name}.png"))
+    # Asked again, nothing is left to do.
+    again = kedro(project, "sweep", "two", "--resume", parent.info.run_id[:8])
+    assert again.returncode == 0, again.stderr
+    assert "4 from before" in again.stderr
+    assert len(runs(project)[1]) == 4
+
+
+def test_a_trial_that_fails_is_one_failed_child_and_the_exit_code_says_so(project):
+    result = kedro(project, "sweep", "bad", "--workers", "1")
+    assert result.returncode == 1
+    assert "1 trials failed" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "unicorn" in result.stdout
+    (parent,), children = runs(project)
+    assert statuses(children) == ["FAILED", "FINISHED"]
+    assert parent.info.status == "FAILED"
+    (failed,) = [child for child in children if child.info.status == "FAILED"]
+    assert "unicorn" in failed.data.tags["error"]
+
+
+def test_a_wrong_parameter_is_refused_before_anything_starts(project):
+    result = kedro(project, "sweep", "two", "--params", "training.stepz=5")
+    assert result.returncode == 1
+    assert "training.steps" in result.stderr
+    assert runs(project) == ([], [])
+    assert "two configurations" in kedro(project, "sweep").stdout
+    assert "Did you mean 'two'" in kedro(project, "sweep", "tow").stderr
+
+
+def test_two_trials_in_one_process_are_two_runs(project, monkeypatch):
+    monkeypatch.chdir(project)
+    parent = Parent.open("two", {}, project, {})
+    order = Order(project, None, "two", parent.run_id)
+    common = flatten(QUICK) | {"threads": 1, "shape": "dino"}
+    pair = [Trial({}, common | {"seed": seed}, ("train",)) for seed in (0, 1)]
+    outcomes = [worker.run(trial, order) for trial in (*pair, pair[0])]
+    assert [outcome.error for outcome in outcomes] == [""] * 3
+    _, children = runs(project)
+    assert {child.data.params["seed"] for child in children} == {"0", "1"}
+    assert len(children) == 2, "what was finished is not run again"
+    assert outcomes[2].version == outcomes[0].version
+
+
+def start(project, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", "sweep", *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition, process):
+    give_up = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def running(project):
+    return [child for child in runs(project)[1] if child.info.status == "RUNNING"]
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(project):
+    process = start(project, "long", "--workers", "2")
+    wait_for(lambda: any("training/loss" in c.data.metrics for c in running(project)), process)
+    victim = next(c for c in running(project) if "training/loss" in c.data.metrics)
+    os.kill(int(victim.data.tags["process"].rpartition(":")[2]), signal.SIGKILL)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    (parent,), children = runs(project)
+    assert statuses(children) == ["FINISHED"] * 6 + ["KILLED"]
+    finished = [c.data.tags["sweep.key"] for c in children if c.info.status == "FINISHED"]
+    assert len(set(finished)) == 6
+    assert parent.info.status == "FINISHED"
+
+
+@pytest.mark.soak
+def test_a_driver_that_is_killed_goes_on_with_what_is_missing(project):
+    process = start(project, "long", "--workers", "2")
+    wait_for(lambda: "FINISHED" in statuses(runs(project)[1]), process)
+    process.kill()
+    process.wait()
+    (parent,), before = runs(project)
+    done = {c.data.tags["sweep.key"] for c in before if c.info.status == "FINISHED"}
+    time.sleep(3)  # its workers notice
+    result = kedro(project, "sweep", "long", "--workers", "2", "--resume", parent.info.run_id[:10])
+    assert result.returncode == 0, result.stderr
+    (parent,), children = runs(project)
+    finished = [c.data.tags["sweep.key"] for c in children if c.info.status == "FINISHED"]
+    assert len(finished) == len(set(finished)) == 6
+    assert done <= set(finished)
+    assert set(statuses(children)) <= {"FINISHED", "KILLED"}
+    assert parent.info.status == "FINISHED"
+
+
+@pytest.mark.soak
+def test_a_search_asks_as_often_as_it_may(project):
+    result = kedro(project, "sweep", "searched", "--workers", "2")
+    assert result.returncode == 0, result.stderr
+    _, children = runs(project)
+    assert statuses(children) == ["FINISHED"] * 3
+    rates = [float(child.data.params["training.learning_rate"]) for child in children]
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates)
+    assert len(set(rates)) == 3
+
+
+def test_a_sweep_that_is_not_there_cannot_be_resumed(project):
+    result = kedro(project, "sweep", "two", "--resume", "abcdef")
+    assert result.returncode == 1
+    assert "No sweep in MLflow has an id that begins with 'abcdef'" in result.stderr
