@@ -18,7 +18,18 @@ from benchmarks import machine, record, trials
 from benchmarks.common import FOLDER, PROJECT, Options, Part, parse, say
 from pointillist.errors import PointillistError, nearest
 
-PARTS = ("machine", "times", "quality", "shapes", "films", "race", "presets", "flops", "scaling")
+PARTS = (
+    "machine",
+    "times",
+    "quality",
+    "shapes",
+    "films",
+    "race",
+    "presets",
+    "flops",
+    "scaling",
+    "sweeps",
+)
 
 
 def main() -> None:
