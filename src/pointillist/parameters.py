@@ -519,6 +519,17 @@ class Player(Group):
     points: int = Field(1500, ge=10, le=10_000, description="Points that move.")
 
 
+class Promotion(Group):
+    """Which training of a shape is served: kedro run --pipelines promote."""
+
+    metric: str = Field(
+        "kl_bound_nats", min_length=1, description="Metric in MLflow that trainings are ranked by."
+    )
+    direction: Literal["minimize", "maximize"] = Field(
+        "minimize", description="Whether less or more of it is better."
+    )
+
+
 class Parameters(Group):
     """All parameters of a run."""
 
@@ -582,6 +593,7 @@ class Parameters(Group):
     samplers: Samplers = Samplers()
     rendering: Rendering = Rendering()
     player: Player = Player()
+    promotion: Promotion = Promotion()
 
 
 def validate(values: Mapping[str, Any]) -> Parameters:

@@ -8,6 +8,7 @@ from pointillist.pipelines.explain.pipeline import create_pipeline as explain
 from pointillist.pipelines.gallery.pipeline import create_pipeline as gallery
 from pointillist.pipelines.ingest.pipeline import create_pipeline as ingest
 from pointillist.pipelines.player.pipeline import create_pipeline as player
+from pointillist.pipelines.promote.pipeline import create_pipeline as promote
 from pointillist.pipelines.render.pipeline import create_pipeline as render
 from pointillist.pipelines.report.pipeline import create_pipeline as report
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
@@ -32,4 +33,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "player": player(),
         "report": report(),
         "compare": compare(),
+        "promote": promote(),
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         TensorsDataset,
     )
     from pointillist.datasets.models import ModelsDataset
+    from pointillist.datasets.packages import Package
     from pointillist.datasets.plots import PlotlyDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
     from pointillist.datasets.states import TrainingStates, TrainingStatesDataset
@@ -28,6 +29,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "drawings": ["FigureDataset"],
         "files": ["AnimationDataset", "GifDataset", "HtmlDataset", "TensorsDataset"],
         "models": ["ModelsDataset"],
+        "packages": ["Package"],
         "plots": ["PlotlyDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
         "states": ["TrainingStates", "TrainingStatesDataset"],
@@ -43,6 +45,7 @@ __all__ = [
     "HtmlDataset",
     "JSONDataset",
     "ModelsDataset",
+    "Package",
     "ParquetDataset",
     "PlotlyDataset",
     "ShapeDataset",

@@ -29,6 +29,7 @@ from pointillist.progress import hearing, listening
 from pointillist.tracking import parents, sync
 from pointillist.tracking import store as stores
 from pointillist.tracking.outbox import FOLDER, Outbox
+from pointillist.tracking.registry import InMlflow
 
 if TYPE_CHECKING:
     from pointillist.tracking.recorder import Recorder
@@ -115,6 +116,9 @@ class TrackingHooks:
         _last_run = self._open = None
         # A run that was interrupted in this process never came to its end.
         self._close("KILLED")
+        for name in pipeline.datasets():
+            if isinstance(dataset := catalog.get(name), InMlflow):
+                dataset.bind(self._config.get("mlflow", {}), self._project)
         stages = _stages(pipeline)
         parameters = validate(self._config["parameters"])
         if not parameters.tracking or not set(stages) - {"ingest"}:

@@ -1,0 +1,23 @@
+"""A model as it is handed to somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointillist.datasets.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a registry needs to know of a model."""
+
+    name: str
+    run_id: str
+    """Of the training, in MLflow."""
+    model: Tensors
+    sampling: Mapping[str, Any]
+    """The sampler that goes with it."""
+    metrics: Mapping[str, float]
+    """Why it was chosen."""

@@ -1,0 +1,1 @@
+"""From all trainings of a shape to the one that is served."""

@@ -1,0 +1,159 @@
+"""Datasets of what MLflow knows: the trainings that were finished, and the registered models."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from kedro.io.core import AbstractDataset, DatasetError
+
+from pointillist import __version__
+from pointillist.datasets import Package
+from pointillist.datasets.tensors import encode
+from pointillist.errors import PointillistError
+from pointillist.tracking import store as stores
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+ALIAS = "champion"
+MODEL, SAMPLING = "denoiser.safetensors", "sampling.json"
+_MOST = 50_000
+_FOLDER = "serving"
+
+
+class InMlflow:
+    """Something that lies in the store of runs, which the hook makes known before a run."""
+
+    _settings: Mapping[str, Any] | None = None
+    _project = Path()
+
+    def bind(self, settings: Mapping[str, Any], project: Path) -> None:
+        """Take the settings of mlflow.yml, and the folder of the project."""
+        self._settings, self._project = settings, project
+
+    def _connect(self) -> tuple[MlflowClient, str, stores.Store]:
+        if self._settings is None:
+            raise PointillistError(
+                "This dataset lies in MLflow, which only a run of a pipeline knows."
+            )
+        settings = stores.read_settings(self._settings)
+        store = stores.resolve(settings, self._project)
+        client, experiment_id = stores.connect(store, settings.experiment)
+        return client, experiment_id, store
+
+
+class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
+    """The finished trainings of the experiment, one row each. Read only."""
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> pd.DataFrame:
+        """Return run_id, shape, version (of the model), and every final metric."""
+        import pandas as pd
+
+        client, experiment_id, store = self._connect()
+        with stores.in_words(store):
+            runs = client.search_runs(
+                [experiment_id], "attributes.status = 'FINISHED'", max_results=_MOST
+            )
+        rows = [
+            {
+                "run_id": run.info.run_id,
+                "shape": run.data.tags.get("shape"),
+                "version": run.data.tags.get("kedro.session_id"),
+                **run.data.metrics,
+            }
+            for run in runs
+            if "train" in run.data.tags.get("kedro.pipelines", "").split("+")
+        ]
+        return pd.DataFrame(rows)
+
+    def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
+        """Refuse: trainings record themselves."""
+        raise DatasetError("Runs are read only here.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+class ChampionDataset(InMlflow, AbstractDataset[Package, None]):
+    """The registered model that has the alias champion."""
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> None:
+        """Refuse: MLflow loads it."""
+        raise DatasetError(f"Load it with mlflow.pyfunc.load_model('models:/NAME@{ALIAS}').")
+
+    def save(self, data: Package) -> None:
+        """Log the model as a pyfunc, register it, and give it the alias, unless it has it already."""
+        client, _, store = self._connect()
+        with stores.in_words(store):
+            version = _version_of(client, data) or _register(client, data)
+            client.set_registered_model_alias(data.name, ALIAS, version)
+        logger.info("models:/%s@%s is version %s.", data.name, ALIAS, version)
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+def _version_of(client: MlflowClient, package: Package) -> str | None:
+    """Return the version under which the training's model is registered, if it is."""
+    digest = str(package.model.metadata["digest"])
+    found = client.search_model_versions(f"name = '{package.name}'")
+    sampling = json.dumps(dict(package.sampling), sort_keys=True)
+    return next(
+        (
+            str(v.version)
+            for v in found
+            if v.tags.get("digest") == digest and v.tags.get("sampling") == sampling
+        ),
+        None,
+    )
+
+
+def _register(client: MlflowClient, package: Package) -> str:
+    from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
+
+    from pointillist.tracking.serving import EXAMPLE, signature
+
+    with TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        (data / MODEL).write_bytes(encode(package.model))
+        (data / SAMPLING).write_text(json.dumps(dict(package.sampling)))
+        place = Path(folder) / _FOLDER
+        # Found by the name of a module: nothing is pickled.
+        pyfunc.save_model(
+            str(place),
+            loader_module="pointillist.tracking.serving",
+            data_path=str(data),
+            signature=signature(package.sampling),
+            input_example=EXAMPLE,
+            pip_requirements=[f"pointillist=={__version__}"],
+        )
+        client.log_artifacts(package.run_id, str(place), _FOLDER)
+    try:
+        client.create_registered_model(package.name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(package.run_id).info.artifact_uri}/{_FOLDER}"
+    tags = {
+        "digest": str(package.model.metadata["digest"]),
+        "sampling": json.dumps(dict(package.sampling), sort_keys=True),
+        **{name: f"{value:.6g}" for name, value in package.metrics.items()},
+    }
+    made = client.create_model_version(package.name, source, package.run_id, tags=tags)
+    return str(made.version)

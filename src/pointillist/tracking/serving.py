@@ -1,0 +1,110 @@
+"""A registered model, as `mlflow.pyfunc.load_model` and `mlflow models serve` find it: by this name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pointillist import artifacts, diffusion
+from pointillist.datasets.tensors import decode
+from pointillist.errors import PointillistError
+from pointillist.parameters import Sampling, validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
+
+EXAMPLE = {"n": [5]}
+_DEFAULT_N, _MOST = 1000, 1_000_000
+
+
+def signature(sampling: Mapping[str, Any]) -> ModelSignature:
+    """Return what a model takes and gives: how many points, and seed, steps and sampler as parameters."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec("long", "n", required=False)]),
+        outputs=Schema([ColSpec("double", "x"), ColSpec("double", "y")]),
+        params=ParamSchema(
+            [
+                ParamSpec("n", "long", _DEFAULT_N),
+                ParamSpec("seed", "long", 0),
+                ParamSpec("steps", "long", sampling["steps"]),
+                ParamSpec("sampler", "string", sampling["sampler"]),
+            ]
+        ),
+    )
+
+
+class Painter:
+    """A denoiser with its sampler."""
+
+    def __init__(self, model: artifacts.checkpoint.Checkpoint, sampling: Sampling) -> None:
+        self._model, self._sampling = model, sampling
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Return points x, y in the coordinates of the shape.
+
+        Parameters
+        ----------
+        model_input
+            A table whose column n says how many points, summed over its rows; or nothing.
+        params
+            n (if the table does not say), seed, steps and sampler.
+
+        Raises
+        ------
+        MlflowException
+            If a value is out of bounds; a server answers 400 then.
+        """
+        import pandas as pd
+
+        given = dict(params or {})
+        n = _rows(model_input) or given.get("n", _DEFAULT_N)
+        seed = int(given.get("seed", 0))
+        try:
+            wanted = {
+                **self._sampling.model_dump(),
+                "n_samples": int(n),
+                "steps": int(given.get("steps", self._sampling.steps)),
+                "sampler": str(given.get("sampler", self._sampling.sampler)),
+            }
+            checked = validate({"seed": seed, "sampling": wanted})
+            if int(n) > _MOST:
+                raise PointillistError(f"Parameter 'n': at most {_MOST:,} points (got {n}).")
+        except PointillistError as error:
+            raise _bad_request(str(error).replace("sampling.n_samples", "n")) from None
+        generator = diffusion.devices.generator(seed, "serve")
+        drawn = diffusion.samplers.draw(
+            self._model.denoiser, self._model.density, checked.sampling, generator
+        )
+        return pd.DataFrame(self._model.original(drawn), columns=["x", "y"])
+
+
+def _rows(model_input: Any) -> int:
+    """Return how many points the table asks for; 0 if it doesn't say."""
+    column = getattr(model_input, "get", lambda _: None)("n")
+    if column is None:
+        return 0
+    values = [value for value in list(column) if value is not None and value == value]
+    return sum(int(value) for value in values)
+
+
+def _bad_request(message: str) -> Exception:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    return MlflowException(message, error_code=BAD_REQUEST)
+
+
+def _load_pyfunc(data_path: str) -> Painter:
+    """Return the model of a folder; the name is MLflow's."""
+    from pointillist.tracking.registry import MODEL, SAMPLING
+
+    folder = Path(data_path)
+    file = decode((folder / MODEL).read_bytes(), str(folder / MODEL))
+    sampling = Sampling.model_validate(json.loads((folder / SAMPLING).read_text()))
+    return Painter(artifacts.checkpoint.unpack(file), sampling)
