@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format docs pictures bench trials ui viz site lab lock hooks clean
+.PHONY: help run test soak lint format docs pictures ablations bench trials ui viz site lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ docs: $(VENV)/.installed-dev ## write docs/parameters.md from the parameter mode
 
 pictures: $(VENV)/.installed-dev ## make every picture of the README and the docs anew (4 minutes)
 	$(BIN)/python -m docs.make_pictures
+
+ablations: $(VENV)/.installed-dev ## carry out the sweeps of docs/ablations.md and write it anew (20 minutes)
+	$(BIN)/python -m docs.make_ablations
 
 bench: $(VENV)/.installed-dev ## measure and rewrite benchmarks/results.md (20 minutes)
 	$(BIN)/python -m benchmarks

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 def sweeps_of(loader: Any) -> Mapping[str, Any]:
     """Return the sweeps of the configuration, by name."""
-    return dict(loader.get("sweeps", {}))
+    found: dict[str, Any] = loader.get("sweeps", {})
+    return {name: values for name, values in found.items() if not name.startswith("_")}
 
 
 def carry_out(

@@ -1,0 +1,180 @@
+"""`make ablations`: the sweeps of tiny-diffusion's README, our own, and the page that shows them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from benchmarks.common import kedro, project_copy
+
+DOCS = Path(__file__).resolve().parent
+PICTURES, RECORD = DOCS / "pictures", DOCS / "ablations.json"
+_WIDEST, _COLOURS = 900, 48
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One sweep, and what is said of it; the numbers come from its table."""
+
+    name: str
+    env: str
+    title: str
+    claim: str
+    """What tiny-diffusion's README says, in our words."""
+    verdict: str
+    """What holds: a sentence whose {best}, {worst}, {of[VALUE]} and {floor} are measured."""
+
+
+THEIRS = (
+    Ablation(
+        "learning_rate",
+        "tiny_diffusion",
+        "Learning rate",
+        "the result depends strongly on it",
+        "",
+    ),
+    Ablation("dataset", "tiny_diffusion", "Dataset", "the line comes out with fuzzy corners", ""),
+    Ablation(
+        "timesteps",
+        "tiny_diffusion",
+        "Number of timesteps",
+        "more are better; with few, points are missing at top and bottom",
+        "",
+    ),
+    Ablation(
+        "variance_schedule",
+        "tiny_diffusion",
+        "Variance schedule",
+        "quadratic is no better than linear; cosine and sigmoid are left to try",
+        "",
+    ),
+    Ablation("hidden_size", "tiny_diffusion", "Hidden size", "it is not the bottleneck", ""),
+    Ablation("hidden_layers", "tiny_diffusion", "Number of hidden layers", "nor is the depth", ""),
+    Ablation(
+        "time_embedding",
+        "tiny_diffusion",
+        "Embedding of the timestep",
+        "how it is encoded does not matter",
+        "",
+    ),
+    Ablation(
+        "input_embedding",
+        "tiny_diffusion",
+        "Embedding of the inputs",
+        "sinusoids help with fine detail",
+        "",
+    ),
+)
+OURS = Ablation(
+    "objectives",
+    "",
+    "What the output means, and what it is taught",
+    "",
+    "",
+)
+_INTRODUCTION = """\
+# Ablations
+
+Written by `make ablations` (`docs/make_ablations.py`) from the sweeps of
+`conf/tiny_diffusion/sweeps.yml` and `conf/base/sweeps.yml`. Means ± standard deviation over two
+seeds; in the last line of a table what a fresh draw of the truth scores. Pictures: what each
+configuration paints after so many steps of training, from the same noise.
+
+## tiny-diffusion's own, measured
+
+[tiny-diffusion](https://github.com/tanelp/tiny-diffusion) varies eight things and shows what is
+painted. Here they are again on its recipe (`--env tiny_diffusion`), with half its epochs, and with
+numbers: sw2 is the sliced Wasserstein distance, off_manifold the share of points off the shape,
+kl_bound_nats bounds the error of the network and of its start, kl_ode_nats is the error of the ODE. Its
+chain starts from N(0, I) though its last timestep still holds much of the signal; that costs more than
+most of what is varied ([presets](presets.md))."""
+METRICS = ("sw2", "off_manifold", "kl_bound_nats", "kl_ode_nats")
+
+
+def main() -> None:
+    """Carry out what is named on the command line, or all; then write the page from the record."""
+    wanted = set(sys.argv[1:])
+    every = (*THEIRS, OURS)
+    if unknown := wanted - {ablation.name for ablation in every} - {"page"}:
+        sys.exit(f"Unknown: {', '.join(unknown)}.")
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    if wanted != {"page"}:
+        with project_copy() as project:
+            for ablation in every:
+                if not wanted or ablation.name in wanted:
+                    record[ablation.name] = _carry_out(project, ablation)
+                    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    (DOCS / "ablations.md").write_text("\n".join(_page(record)) + "\n")
+
+
+def _carry_out(project: Path, ablation: Ablation) -> list[dict[str, object]]:
+    """Run a sweep, keep its picture, and return the rows of its table."""
+    options = ["--env", ablation.env] if ablation.env else []
+    kedro(project, "sweep", ablation.name, "--workers", "2", *options)
+    folder = project / "data" / "08_reporting" / "sweeps" / ablation.name
+    (table,) = folder.glob("table.csv/*/table.csv")
+    (picture,) = folder.glob("samples.png/*/samples.png")
+    with Image.open(picture) as image:
+        small = image.convert("RGB")
+        small.thumbnail((_WIDEST, 10 * _WIDEST))
+        target = PICTURES / f"ablation_{ablation.name}.png"
+        small.quantize(_COLOURS).save(target, optimize=True)
+    print(f"{ablation.name}: {target.stat().st_size / 1e3:.0f} kB", flush=True)
+    rows: list[dict[str, object]] = json.loads(pd.read_csv(table).to_json(orient="records"))
+    return rows
+
+
+def _page(record: dict[str, list[dict[str, object]]]) -> Iterator[str]:
+    yield from _INTRODUCTION.splitlines()
+    for ablation in THEIRS:
+        if ablation.name in record:
+            yield from _section(ablation, record[ablation.name])
+    if OURS.name in record:
+        yield ""
+        yield "## Our own: objectives, targets, shapes"
+        yield from _section(OURS, record[OURS.name])
+
+
+def _section(ablation: Ablation, rows: list[dict[str, object]]) -> Iterator[str]:
+    names = [name for name in rows[0] if "." in name or name == "shape"]
+    metrics = [name for name in METRICS if name in rows[0]]
+    yield ""
+    yield f"### {ablation.title}"
+    yield ""
+    if ablation.claim:
+        yield f"There: {ablation.claim}. {ablation.verdict}".rstrip()
+        yield ""
+    elif ablation.verdict:
+        yield ablation.verdict
+        yield ""
+    yield f"| {' | '.join(names)} | {' | '.join(metrics)} |"
+    yield "|" + "---|" * (len(names) + len(metrics))
+    for row in rows:
+        values = [f"`{row[name]}`" for name in names]
+        yield f"| {' | '.join([*values, *(_cell(row, name) for name in metrics)])} |"
+    floors = [_floor(rows, name) for name in metrics]
+    yield f"| {' | '.join(['floor', *[''] * (len(names) - 1), *floors])} |"
+    yield ""
+    yield f"![{ablation.title}](pictures/ablation_{ablation.name}.png)"
+
+
+def _cell(row: dict[str, object], name: str) -> str:
+    value, spread = row.get(name), row.get(f"{name}_std")
+    if not isinstance(value, float):
+        return "-"
+    return f"{value:.3g}" + (f" ± {spread:.1g}" if isinstance(spread, float) else "")
+
+
+def _floor(rows: list[dict[str, object]], name: str) -> str:
+    floors = [v for row in rows if isinstance(v := row.get(f"{name}_floor"), float)]
+    return f"{sum(floors) / len(floors):.3g}" if floors else "0"
+
+
+if __name__ == "__main__":
+    main()
