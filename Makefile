@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev lint ## lint, types, import contract and tests
 	$(BIN)/python -m pytest --numprocesses 2
 
 soak: $(VENV)/.installed-dev ## what takes longer: kills by the dozen, rounds of concurrent runs, more inputs (15 minutes)
-	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/reliability tests/datasets tests/shapes tests/tracking tests/test_fuzz.py tests/test_parameters.py
+	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/reliability tests/datasets tests/shapes tests/sweeps tests/tracking tests/test_fuzz.py tests/test_parameters.py
 
 lint: $(VENV)/.installed-dev ## format check, lint, types, import contract
 	$(BIN)/ruff format --check .

@@ -54,12 +54,9 @@ class Figures:
     def _record(self) -> Iterator[str]:
         yield "# The last soak"
         yield ""
-        yield f"Written by `make soak` on {date.today():%Y-%m-%d}; {os.cpu_count()} cores, Python "
-        yield (
-            f"{platform.python_version()}, {platform.system()}. Tests: "
-            + ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.tests.items()))
-            + "."
-        )
+        tests = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.tests.items()))
+        yield f"Written by `make soak` on {date.today():%Y-%m-%d}. Tests: {tests}."
+        yield f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}."
         yield ""
         yield "| what | how many |"
         yield "|---|---|"

@@ -129,9 +129,11 @@ def flatness(table: pd.DataFrame) -> str | None:
     # Rounding of the coordinates as they were written, in model coordinates.
     rounding = _ROUNDINGS * (np.spacing(abs(points).max(0)) / normalizer.scale).max()
     off = standard.std(0)
-    # The covariance of standardised points has its eigenvectors on the diagonals.
-    slant = np.sign((standard[:, 0] * standard[:, 1]).mean())
-    aside = (standard[:, 1] - slant * standard[:, 0]).std() / np.sqrt(2)
+    # What is left of the narrower axis beside its regression on the wider one.
+    centred = standard - standard.mean(0)
+    wide, narrow = centred[:, off.argmax()], centred[:, 1 - off.argmax()]
+    slope = (wide @ narrow) / max(wide @ wide, np.finfo(float).tiny)
+    aside = (narrow - slope * wide).std() / np.hypot(1, slope)
     tolerance = _STRAIGHT + rounding
     for axis, deviation in zip("xy", off, strict=True):
         if deviation <= tolerance:
