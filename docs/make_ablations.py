@@ -89,7 +89,7 @@ configuration paints after so many steps of training, from the same noise.
 ## tiny-diffusion's own, measured
 
 [tiny-diffusion](https://github.com/tanelp/tiny-diffusion) varies eight things and shows what is
-painted. Here they are again on its recipe (`--env tiny_diffusion`), with half its epochs, and with
+painted. Here they are again on its recipe (`--env tiny_diffusion`), with a fifth of its epochs, and with
 numbers: sw2 is the sliced Wasserstein distance, off_manifold the share of points off the shape,
 kl_bound_nats bounds the error of the network and of its start, kl_ode_nats is the error of the ODE. Its
 chain starts from N(0, I) though its last timestep still holds much of the signal; that costs more than
