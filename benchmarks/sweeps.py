@@ -85,6 +85,7 @@ def _trial(seed: int) -> Any:
 
 def seconds(project: Path, workers: int, trials: int) -> float:
     """Return the wall time of a whole sweep of so many trials once its workers are there."""
+    from pointillist import clusters
     from pointillist.sweeps import driver
     from pointillist.sweeps.plan import Sweep
     from pointillist.sweeps.worker import Order
@@ -95,7 +96,7 @@ def seconds(project: Path, workers: int, trials: int) -> float:
     sweep = Sweep.model_validate(
         {"parameters": parameters, "seeds": list(range(trials)), "list": [{"training.ema": 0.98}]}
     )
-    with driver.cluster(workers, None) as client:
+    with clusters.cluster(workers, None) as client:
         order = Order(project, None, "two", Parent.open("two", {}, project, {}).run_id)
         warm = Sweep.model_validate(
             sweep.model_dump(by_alias=True) | {"seeds": [900 + w for w in range(workers)]}

@@ -160,6 +160,7 @@ class ProjectHooks:
             ("denoiser", "Model"),
             ("samples", "Samples"),
             ("animation", "Animation"),
+            ("many_summary", "Partitions"),
             ("sampler_table", "Table"),
             ("sampler_figure", "Figure"),
             ("score_figure", "Scores"),

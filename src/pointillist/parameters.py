@@ -530,6 +530,27 @@ class Promotion(Group):
     )
 
 
+class Many(Group):
+    """Sampling into partitions, on as many workers as there are: kedro run --pipelines sample_many."""
+
+    partition: int = Field(
+        1_000_000,
+        ge=2,
+        le=10_000_000,
+        description="Points of a partition, a Parquet file; memory goes with it.",
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Worker processes of one thread each on this machine; more than one need the extra "
+        "sweep.",
+    )
+    address: str | None = Field(
+        None, min_length=1, description="A Dask scheduler, tcp://HOST:PORT, instead of them."
+    )
+
+
 class Parameters(Group):
     """All parameters of a run."""
 
@@ -577,6 +598,9 @@ class Parameters(Group):
         description="Two runs for the pipeline compare, joined by +: ids of runs in MLflow (or their "
         "first digits, six at least), or versions of models.",
     )
+    n: int = Field(
+        10_000_000, ge=2, le=10**12, description="Points that the pipeline sample_many draws."
+    )
     resume: bool = Field(
         False,
         description="Whether training goes on where the newest interrupted one of this shape with these "
@@ -594,6 +618,7 @@ class Parameters(Group):
     rendering: Rendering = Rendering()
     player: Player = Player()
     promotion: Promotion = Promotion()
+    many: Many = Many()
 
 
 def validate(values: Mapping[str, Any]) -> Parameters:

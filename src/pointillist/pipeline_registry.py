@@ -12,6 +12,7 @@ from pointillist.pipelines.promote.pipeline import create_pipeline as promote
 from pointillist.pipelines.render.pipeline import create_pipeline as render
 from pointillist.pipelines.report.pipeline import create_pipeline as report
 from pointillist.pipelines.sample.pipeline import create_pipeline as sample
+from pointillist.pipelines.sample_many.pipeline import create_pipeline as sample_many
 from pointillist.pipelines.samplers.pipeline import create_pipeline as samplers
 from pointillist.pipelines.train.pipeline import create_pipeline as train
 
@@ -34,4 +35,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "report": report(),
         "compare": compare(),
         "promote": promote(),
+        "sample_many": sample_many(),
     }

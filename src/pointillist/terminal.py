@@ -63,7 +63,7 @@ class ProgressDisplay:
         self._bars.update(
             self._tasks[progress.stage],
             completed=progress.step,
-            rate=f"{self._rate(progress):.0f} {progress.unit}s/s",
+            rate=f"{_shown(self._rate(progress))} {progress.unit}s/s",
         )
         if progress.step >= progress.total:
             # The bar stays in the scroll-back; what is logged next comes below it.
@@ -81,12 +81,12 @@ class ProgressDisplay:
         self._last_line = now
         loss = progress.metrics.get("loss")
         logger.info(
-            "%s: %d of %d %ss (%.0f per second)%s",
+            "%s: %d of %d %ss (%s per second)%s",
             progress.stage,
             progress.step,
             progress.total,
             progress.unit,
-            self._rate(progress),
+            _shown(self._rate(progress)),
             "" if loss is None else f", loss {loss:.3g}",
         )
         if progress.step >= progress.total:
@@ -96,6 +96,10 @@ class ProgressDisplay:
         now = time.monotonic()
         started, first = self._started.get(progress.stage, (now, 0))
         return (progress.step - first) / (now - started) if now > started else 0.0
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 display = ProgressDisplay()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from pointillist.datasets.models import ModelsDataset
     from pointillist.datasets.packages import Package
+    from pointillist.datasets.partitions import Partitions, PartitionsDataset
     from pointillist.datasets.plots import PlotlyDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
     from pointillist.datasets.states import TrainingStates, TrainingStatesDataset
@@ -30,6 +31,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "files": ["AnimationDataset", "GifDataset", "HtmlDataset", "TensorsDataset"],
         "models": ["ModelsDataset"],
         "packages": ["Package"],
+        "partitions": ["Partitions", "PartitionsDataset"],
         "plots": ["PlotlyDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
         "states": ["TrainingStates", "TrainingStatesDataset"],
@@ -47,6 +49,8 @@ __all__ = [
     "ModelsDataset",
     "Package",
     "ParquetDataset",
+    "Partitions",
+    "PartitionsDataset",
     "PlotlyDataset",
     "ShapeDataset",
     "ShapesDataset",

@@ -11,7 +11,7 @@ from typing import Any
 
 from kedro.io.core import Version, generate_timestamp
 
-from pointillist import tracking
+from pointillist import clusters, tracking
 from pointillist.datasets import CSVDataset, FigureDataset
 from pointillist.errors import PointillistError
 from pointillist.pipeline_registry import register_pipelines
@@ -52,7 +52,7 @@ def carry_out(
     plan.check(sweep, fixed, loader["parameters"], list(register_pipelines()))
     settings = loader.get("mlflow", {})
     tags = {"sweep.metric": sweep.metric, "kedro.command": " ".join(["kedro", *sys.argv[1:]])}
-    with driver.cluster(workers, address) as client:
+    with clusters.cluster(workers, address) as client:
         parent = (
             tracking.Parent.open(name, settings, project, tags)
             if resume is None

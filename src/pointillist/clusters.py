@@ -1,0 +1,64 @@
+"""Workers: processes of this machine, or those of a Dask cluster that exists already."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pointillist.errors import PointillistError, reason
+
+_DEATHS = 3  # of workers, for which one task may be to blame
+
+
+@contextmanager
+def cluster(workers: int, address: str | None) -> Iterator[Any]:
+    """Yield a Dask client: of the cluster at `address`, or of processes on this machine alone.
+
+    Raises
+    ------
+    PointillistError
+        If Dask isn't installed or the cluster doesn't answer.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise PointillistError(
+            "Workers need dask.distributed, the extra sweep: pip install --constraint "
+            "requirements.lock --editable '.[sweep]'"
+        ) from None
+    for name in ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet = {"logging.distributed": "critical", "distributed.worker.daemon": True}
+    with dask.config.set(quiet | {"distributed.scheduler.allowed-failures": _DEATHS}):
+        if address is None:
+            # Each worker is a process of one thread; nothing listens to other machines.
+            with (
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                    env=_environment(),
+                ) as local,
+                Client(local, timeout=60) as client,
+            ):
+                yield client
+            return
+        try:
+            with Client(address, timeout=10) as client:
+                yield client
+        except OSError as error:
+            raise PointillistError(
+                f"No Dask scheduler answers at {address}: {reason(error)}"
+            ) from None
+
+
+def _environment() -> dict[str, str]:
+    """Return what workers must know: one thread each, or they would stall each other."""
+    return {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **os.environ}

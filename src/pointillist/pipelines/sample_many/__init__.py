@@ -1,0 +1,1 @@
+"""More samples than memory holds, in partitions."""
