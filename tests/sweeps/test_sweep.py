@@ -17,6 +17,7 @@ from pointillist.sweeps.plan import Trial
 from pointillist.sweeps.worker import Order
 from pointillist.tracking import Parent
 from tests.pipelines.test_project import QUICK, kedro, saved
+from tests.reliability.test_tracking_down import Server
 
 SWEEPS = {
     "two": {
@@ -200,3 +201,40 @@ def test_a_sweep_that_is_not_there_cannot_be_resumed(project):
     result = kedro(project, "sweep", "two", "--resume", "abcdef")
     assert result.returncode == 1
     assert "No sweep in MLflow has an id that begins with 'abcdef'" in result.stderr
+
+
+@pytest.mark.soak
+def test_a_server_that_is_away_for_ten_seconds_costs_no_trial(project, tmp_path, database):
+    server = Server(tmp_path, database)
+    server.start()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", "sweep", "long", "--workers", "2"],
+            cwd=project,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(project / "src"),
+                "MLFLOW_TRACKING_URI": server.address,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+        def children():
+            return [r for r in server.runs()[1] if "mlflow.parentRunId" in r.data.tags]
+
+        wait_for(lambda: "FINISHED" in statuses(children()), process)
+        server.stop()
+        time.sleep(10)
+        server.start()
+        output, _ = process.communicate(timeout=400)
+        assert process.returncode == 0, output
+        finished = [c for c in children() if c.info.status == "FINISHED"]
+        assert len({c.data.tags["sweep.key"] for c in finished}) == len(finished) == 6
+        assert set(statuses(children())) == {"FINISHED"}
+        for child in finished:
+            steps = server.runs()[0].get_metric_history(child.info.run_id, "training/loss")
+            assert [m.step for m in steps] == list(range(10, 501, 10))
+    finally:
+        server.stop()

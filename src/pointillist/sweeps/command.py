@@ -71,8 +71,9 @@ def carry_out(
     table = ranking.ranked(sweep, outcomes)
     files = _save(project, name, sweep, table, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
-    parent.log({f"reporting/{path.name}": path for path in files}, ranking.best_metrics(table))
-    parent.close("FAILED" if failed else "FINISHED")
+    best = ranking.best_metrics(table)
+    tracking.patiently(lambda: parent.log({f"reporting/{p.name}": p for p in files}, best))
+    tracking.patiently(lambda: parent.close("FAILED" if failed else "FINISHED"))
     display.print_table(name, sweep, table, failed, files, parent.run_id)
     return len(failed)
 

@@ -16,9 +16,6 @@ from pointillist import tracking
 from pointillist.errors import PointillistError, causes, reason
 from pointillist.sweeps.plan import Trial, nested
 
-_PATIENCE = 120.0  # seconds that a trial waits for a server that went away
-_TRIES_AGAIN = 2.0
-
 
 @dataclass(frozen=True)
 class Order:
@@ -52,11 +49,10 @@ def run(trial: Trial, order: Order) -> Outcome:
     started = time.monotonic()
     with _quiet():
         try:
-            settings = _settings(order)
-            done = tracking.child(order.parent_run_id, trial.key, settings, order.project)
+            done = tracking.patiently(lambda: _child(trial, order))
             if done is None:
-                _run(trial, order)
-                done = tracking.child(order.parent_run_id, trial.key, settings, order.project)
+                tracking.patiently(lambda: _run(trial, order))
+                done = tracking.patiently(lambda: _child(trial, order))
             error = "" if done else "MLflow does not have it (kedro mlflow-sync, then --resume)"
         except Exception as failure:
             done, error = None, _said(failure)
@@ -66,26 +62,23 @@ def run(trial: Trial, order: Order) -> Outcome:
     return Outcome(trial, metrics, done.version if done else "", error, seconds)
 
 
+def _child(trial: Trial, order: Order) -> tracking.Child | None:
+    """Return the run of the trial if it was finished, after sending what a server did not take."""
+    settings = _settings(order)
+    tracking.send_all(order.project, settings)
+    return tracking.child(order.parent_run_id, trial.key, settings, order.project)
+
+
 def _run(trial: Trial, order: Order) -> None:
     from kedro.framework.session import KedroSession
 
-    give_up = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with (
-                tracking.trial_of(order.parent_run_id, trial.key, order.sweep, trial.label),
-                KedroSession.create(
-                    order.project, env=order.env, runtime_params=nested(trial.parameters)
-                ) as session,
-            ):
-                session.run(pipeline_names=list(trial.pipelines))
-            return
-        except Exception as error:
-            # A server that went away comes back, and a trial that had not begun loses nothing.
-            away = any(isinstance(cause, tracking.StoreAwayError) for cause in causes(error))
-            if not away or time.monotonic() > give_up:
-                raise
-            time.sleep(_TRIES_AGAIN)
+    with (
+        tracking.trial_of(order.parent_run_id, trial.key, order.sweep, trial.label),
+        KedroSession.create(
+            order.project, env=order.env, runtime_params=nested(trial.parameters)
+        ) as session,
+    ):
+        session.run(pipeline_names=list(trial.pipelines))
 
 
 def _record(trial: Trial, order: Order, error: str) -> None:

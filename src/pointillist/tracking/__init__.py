@@ -2,8 +2,15 @@
 
 from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run, trial_of
 from pointillist.tracking.lookup import model_versions
-from pointillist.tracking.parents import KEY, SWEEP, Child, Parent, child, record_failure
-from pointillist.tracking.store import StoreAwayError
+from pointillist.tracking.parents import (
+    KEY,
+    SWEEP,
+    Child,
+    Parent,
+    child,
+    patiently,
+    record_failure,
+)
 from pointillist.tracking.sync import send_all
 
 __all__ = [
@@ -12,11 +19,11 @@ __all__ = [
     "Child",
     "Parent",
     "RunSummary",
-    "StoreAwayError",
     "TrackingHooks",
     "child",
     "last_run",
     "model_versions",
+    "patiently",
     "record_failure",
     "send_all",
     "trial_of",

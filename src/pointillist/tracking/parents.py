@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pointillist import processes
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, causes
 from pointillist.tracking import store as stores
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 KEY, SWEEP, PROCESS = "sweep.key", "sweep", "process"
 _MOST = 50_000
+_PATIENCE, _TRIES_AGAIN = 120.0, 2.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,10 @@ class Child:
 class Parent:
     """The run of a sweep."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, run: Run) -> None:
-        self._client, self._experiment_id = client, experiment_id
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, run: Run, store: stores.Store
+    ) -> None:
+        self._client, self._experiment_id, self._store = client, experiment_id, store
         self.run_id: str = run.info.run_id
         self.name: str = run.data.tags[SWEEP]
 
@@ -56,7 +61,7 @@ class Parent:
         with stores.in_words(store):
             now = time.time_ns() // 1_000_000
             run = client.create_run(experiment_id, now, about, f"sweep {name}")
-            return cls(client, experiment_id, client.get_run(run.info.run_id))
+            return cls(client, experiment_id, client.get_run(run.info.run_id), store)
 
     @classmethod
     def resume(cls, prefix: str, name: str, settings: Mapping[str, Any], project: Path) -> Parent:
@@ -86,19 +91,16 @@ class Parent:
             raise PointillistError(
                 f"{prefix!r} is a run of the sweep {runs[0].data.tags[SWEEP]!r}, not of {name!r}."
             )
-        parent = cls(client, experiment_id, runs[0])
+        parent = cls(client, experiment_id, runs[0], store)
         client.set_tag(parent.run_id, PROCESS, _process())
         client.update_run(parent.run_id, "RUNNING")
         return parent
 
     def finished(self) -> dict[str, Child]:
         """Return the finished trials by key, after marking those KILLED whose process is no more."""
-        put_right(self._client, self._experiment_id)
-        return finished_children(self._client, self._experiment_id, self.run_id)
-
-    def tags(self) -> dict[str, str]:
-        """Return the tags of the run."""
-        return dict(self._client.get_run(self.run_id).data.tags)
+        with stores.in_words(self._store):
+            put_right(self._client, self._experiment_id)
+            return finished_children(self._client, self._experiment_id, self.run_id)
 
     def log(self, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
         """Record the table, the pictures and the best trial's metrics."""
@@ -106,13 +108,31 @@ class Parent:
 
         now = int(time.time() * 1000)
         batch = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
-        self._client.log_batch(self.run_id, metrics=batch)
-        for folder, file in files.items():
-            self._client.log_artifact(self.run_id, str(file), folder)
+        with stores.in_words(self._store):
+            self._client.log_batch(self.run_id, metrics=batch)
+            for folder, file in files.items():
+                self._client.log_artifact(self.run_id, str(file), folder)
 
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(self.run_id, status)
+        with stores.in_words(self._store):
+            self._client.set_terminated(self.run_id, status)
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Return what `call` returns, tried again for two minutes while the store is away.
+
+    Raises what `call` raises if that has another reason, or if the store is still away then.
+    """
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            away = any(isinstance(cause, stores.StoreAwayError) for cause in causes(error))
+            if not away or time.monotonic() > give_up:
+                raise
+            time.sleep(_TRIES_AGAIN)
 
 
 def finished_children(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, Child]:
