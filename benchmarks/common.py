@@ -21,6 +21,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import yaml
 
+from pointillist.parameters import nested
+
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent
 
@@ -94,18 +96,6 @@ def parse(text: str) -> dict[str, Any]:
     """Read `a.b=1,c=x` as Kedro's --params does: {"a.b": 1, "c": "x"}."""
     pairs = (item.partition("=") for item in text.split(",") if item)
     return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
-
-
-def nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted names as nested groups."""
-    values: dict[str, Any] = {}
-    for name, value in overrides.items():
-        *groups, last = name.split(".")
-        group = values
-        for key in groups:
-            group = group.setdefault(key, {})
-        group[last] = value
-    return values
 
 
 def summary(values: Iterable[float]) -> dict[str, float]:

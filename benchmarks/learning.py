@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import PROJECT, nested
+from benchmarks.common import PROJECT
 from pointillist import artifacts, diffusion, shapes
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, train
-from pointillist.parameters import Parameters, Training, validate
+from pointillist.parameters import Parameters, Training, nested, validate
 
 Train = Callable[[Denoiser, GaussianMixture, Training, torch.Generator], Iterator[TrainingReport]]
 """What `training.train` is: it trains the denoiser in place."""

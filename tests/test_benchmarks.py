@@ -6,6 +6,7 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import common, experiments, learning, machine, quality, race
+from pointillist.parameters import nested
 
 NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
 
@@ -91,7 +92,7 @@ def test_record_of_another_machine_is_not_mixed_in(tmp_path, monkeypatch):
 
 def test_parameters_are_read_as_on_kedros_command_line():
     read = common.parse("training.steps=50,shape=cat,sampling.rho=null")
-    assert common.nested(read) == {
+    assert nested(read) == {
         "training": {"steps": 50},
         "shape": "cat",
         "sampling": {"rho": None},

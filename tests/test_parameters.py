@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointillist.errors import PointillistError
-from pointillist.parameters import Parameters, flatten, reference, validate
+from pointillist.parameters import Parameters, flatten, nested, reference, validate
 
 PROJECT = Path(__file__).parent.parent
 DEFAULTS = flatten(Parameters().model_dump(mode="json"))
@@ -39,15 +39,9 @@ def test_default_shape_stands_in_globals():
 
 @pytest.mark.parametrize("environment", ["gpu", "fast", "tiny_tiny_diffusion", "tiny_diffusion"])
 def test_environments_hold_valid_parameters(environment):
-    nested: dict = {}
-    for key, value in in_files(environment).items():
-        *groups, name = key.split(".")
-        place = nested
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
-    assert nested
-    validate(nested)
+    found = in_files(environment)
+    assert found
+    validate(nested(found))
 
 
 def test_reference_page_is_current():

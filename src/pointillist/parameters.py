@@ -700,6 +700,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted names as nested groups: what `flatten` takes apart."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        place = result
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return result
+
+
 def _bounds(schema: Mapping[str, Any]) -> str:
     options = schema.get("anyOf", [schema])
     parts: list[str] = []

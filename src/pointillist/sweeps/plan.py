@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.parameters import Group, validate
+from pointillist.parameters import Group, nested, validate
 
 Parameters = Mapping[str, Any]
 """Dotted names and values."""
@@ -175,18 +175,6 @@ def _corners(sweep: Sweep) -> list[Parameters]:
     }
     most = max(len(values) for values in ends.values())
     return [{n: v[min(i, len(v) - 1)] for n, v in ends.items()} for i in range(most)]
-
-
-def nested(parameters: Parameters) -> dict[str, Any]:
-    """Return dotted names as nested groups, as Kedro has them."""
-    result: dict[str, Any] = {}
-    for name, value in parameters.items():
-        *groups, last = name.split(".")
-        place = result
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = value
-    return result
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

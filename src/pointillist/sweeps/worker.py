@@ -14,7 +14,8 @@ from typing import Any
 
 from pointillist import tracking
 from pointillist.errors import PointillistError, causes, reason
-from pointillist.sweeps.plan import Trial, nested
+from pointillist.parameters import nested
+from pointillist.sweeps.plan import Trial
 
 
 @dataclass(frozen=True)
