@@ -56,6 +56,7 @@ REFUSED = {
         "less than or equal to 10",
     ),
     "what varies, fixed": (GRID, {"network.width": 8}, "it can't be fixed"),
+    "a seed on the command line": (GRID, {"seed": 3}, "seeds, in conf"),
     "an unknown pipeline": ({**GRID, "pipelines": ["trian"]}, {}, "Did you mean 'train'"),
     "an unknown parameter on the command line": (GRID, {"x": 1}, "unknown"),
 }

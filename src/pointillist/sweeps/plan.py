@@ -154,6 +154,10 @@ def check(
             raise PointillistError(
                 f"Pipeline {pipeline!r} is unknown.{nearest(pipeline, pipelines)}"
             )
+    if "seed" in fixed:
+        raise PointillistError(
+            "The seeds of a sweep stand in its own list: seeds, in conf/*/sweeps.yml."
+        )
     if both := [name for name in sweep.varied if name in fixed]:
         raise PointillistError(
             f"Parameter {both[0]!r} is what this sweep varies; it can't be fixed."
