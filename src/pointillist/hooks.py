@@ -108,7 +108,7 @@ class ProjectHooks:
             ):
                 raise PointillistError(message)
         atomic.sweep(self._project, depth=0)
-        atomic.sweep(self._project / "data", depth=3)
+        atomic.sweep(self._project / "data", depth=4)
         if _stages(pipeline) - {"ingest", "render"}:
             diffusion.devices.use_threads(self._parameters.threads)
         self._saved.clear()

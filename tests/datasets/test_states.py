@@ -118,3 +118,10 @@ def test_the_dataset_is_a_place_and_nothing_is_saved_to_it(tmp_path):
         dataset.save(state(1))
     with pytest.raises(DatasetError, match="versioned: true"):
         TrainingStatesDataset(filepath=folder).load()
+
+
+def test_a_training_that_was_killed_before_its_first_state_leaves_nothing(states, tmp_path):
+    (tmp_path / "states" / ONE).mkdir(parents=True)
+    (tmp_path / "states" / ONE / ".lock").touch()
+    states(TWO).forget_finished()
+    assert not (tmp_path / "states").exists()

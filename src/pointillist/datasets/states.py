@@ -77,7 +77,10 @@ class TrainingStates:
             old.unlink(missing_ok=True)
 
     def forget_finished(self) -> None:
-        """Remove the states of trainings whose model is there, and of those that they continued."""
+        """Remove the states of trainings whose model is there, and of those that they continued.
+
+        A folder in which a training was killed before its first state was written goes, too.
+        """
         folders = [folder for folder in self._folder.glob("*") if folder.is_dir()]
         for folder in [folder for folder in folders if self._is_finished(folder)]:
             if _lock(folder):
@@ -88,6 +91,8 @@ class TrainingStates:
 
     def _is_finished(self, folder: Path) -> bool:
         if any(self._models.glob(f"{folder.name}/*")):
+            return True
+        if not any(folder.glob("step-*")) and folder != self.place:
             return True
         later = _read(folder / _CONTINUED)
         return later > folder.name and self._is_finished(self._folder / later)
