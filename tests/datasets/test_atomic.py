@@ -54,7 +54,12 @@ def test_a_version_appears_whole_and_never_twice(tmp_path):
 
 def test_a_write_that_fails_leaves_no_folder(tmp_path):
     path = tmp_path / "data" / "dino" / "table.csv" / "v1" / "table.csv"
-    with pytest.raises(OSError, match="full"), atomic.whole(path) as draft:
-        draft.write_text("half")
-        raise OSError("full")
+
+    def write() -> None:
+        with atomic.whole(path) as draft:
+            draft.write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write()
     assert list(tmp_path.iterdir()) == []
