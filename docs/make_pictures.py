@@ -49,7 +49,7 @@ RUNS = (
     ),
     Run(f"shape_file=boat.svg,{_SMALL},{_NIGHT}", {"drawing.gif": "animation.gif"}),
     Run(
-        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=50",
+        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=40,rendering.size=420",
         {"photograph.gif": "animation.gif", "photograph.png": "process.png"},
     ),
     Run("text=Hello,source.filled=true", {"word.png": "process.png"}),
