@@ -35,7 +35,7 @@ _WIDEST = 1200
 
 RUNS = (
     Run(
-        "shape=dino",
+        "shape=dino,rendering.frames=64",
         {
             "dino.gif": "animation.gif",
             "process.png": "process.png",

@@ -94,7 +94,7 @@ def test_what_cannot_work_is_refused_with_the_bound_and_why(project, parameters)
 
 def test_the_same_command_gives_the_same_bits_in_another_process(project):
     """Model, chain, samples and metrics; what takes time, and when it was, is all that differs."""
-    quick = "threads=2,training.steps=60,sampling.n_samples=500,evaluation.n_eval=500"
+    quick = "threads=1,training.steps=60,sampling.n_samples=500,evaluation.n_eval=500"
     quick += ",evaluation.ode_draws=64,evaluation.risk_draws=64,rendering.frames=4"
     for _ in range(2):
         assert kedro(project, "run", "--params", quick).returncode == 0

@@ -23,7 +23,7 @@ def states(project):
 
 def start(project, *parameters):
     """Train in a process of its own."""
-    given = ",".join([*(f"training.{k}={v}" for k, v in LONG.items()), *parameters])
+    given = ",".join(["threads=1", *(f"training.{k}={v}" for k, v in LONG.items()), *parameters])
     environment = {**os.environ, "PYTHONPATH": str(project / "src")}
     return subprocess.Popen(
         [sys.executable, "-m", "kedro", "run", "--pipelines", "train", "--params", given],
@@ -49,7 +49,7 @@ def stop(project, process, sent, after):
 
 
 def resume(project, **training):
-    return run(project, "train", threads=2, training=LONG | training, resume=True)
+    return run(project, "train", threads=1, training=LONG | training, resume=True)
 
 
 def newest(project, name):
@@ -65,10 +65,11 @@ def newest(project, name):
     ],
 )
 def test_stopped_training_goes_on_to_the_same_bits(project, sent):
-    run(project, "train", threads=2, training=LONG)
+    run(project, "train", threads=1, training=LONG)
     whole = {name: newest(project, name) for name in ("denoiser", "training_snapshots")}
     assert stop(project, start(project), sent, after=150) in {-9, 130, 143}
-    assert len(states(project)) == 2
+    # Killed between writing the newest and removing the oldest, it leaves three.
+    assert 2 <= len(states(project)) <= 3
     assert len(saved(project, "denoiser")) == 1
     resume(project)
     for name, expected in whole.items():
@@ -83,7 +84,7 @@ def test_stopped_training_goes_on_to_the_same_bits(project, sent):
 
 @pytest.mark.soak
 def test_training_that_is_killed_again_and_again_ends_the_same(project):
-    run(project, "train", threads=2, training=LONG)
+    run(project, "train", threads=1, training=LONG)
     whole = newest(project, "denoiser")
     assert stop(project, start(project), signal.SIGKILL, after=60) == -9
     for after in (150, 250):
@@ -105,7 +106,7 @@ def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_a
         with pytest.raises(PointillistError, match=said):
             resume(project, **changed)
     with pytest.raises(PointillistError, match="seed: 0 there, 1 now"):
-        run(project, "train", threads=2, training=LONG, resume=True, seed=1)
+        run(project, "train", threads=1, training=LONG, resume=True, seed=1)
     assert states(project) == kept
     resume(project, steps=420, report_every=30)
     assert not states(project)
@@ -119,7 +120,7 @@ def test_without_an_interrupted_training_it_begins_at_the_beginning(project, cap
 
 
 def test_a_state_that_is_damaged_is_passed_over_for_the_one_before(project, caplog):
-    run(project, "train", threads=2, training=LONG)
+    run(project, "train", threads=1, training=LONG)
     whole = newest(project, "denoiser")
     assert stop(project, start(project), signal.SIGKILL, after=150) == -9
     states(project)[-1].write_bytes(b"rubbish")
