@@ -110,11 +110,18 @@ def ask(address: str) -> Any:
 def test_kedro_viz_tells_the_story_in_five_boxes(viz, watched):
     page = watched.page
     page.goto(viz)
-    heights = []
-    for stage in ("ingest", "train", "sample", "evaluate", "render"):
-        box = page.locator(".pipeline-node", has_text=re.compile(f"^{stage}$"))
+    boxes = [
+        page.locator(".pipeline-node", has_text=re.compile(f"^{stage}$"))
+        for stage in ("ingest", "train", "sample", "evaluate", "render")
+    ]
+    for box in boxes:
         box.wait_for(timeout=60_000)
-        heights.append(box.bounding_box()["y"])
+    # They move to their places before the eye.
+    for _ in range(100):
+        heights = [box.bounding_box()["y"] for box in boxes]
+        if heights == sorted(heights):
+            break
+        page.wait_for_timeout(100)
     assert heights == sorted(heights)
     assert page.locator(".pipeline-node", has_text="train_denoiser").count() == 0
 

@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pointillist import artifacts, clusters, diffusion
 from pointillist.datasets import Partitions, Tensors
 from pointillist.datasets.tensors import decode, encode
@@ -91,6 +89,8 @@ def draw_partition(
     settings: dict[str, Any],
 ) -> tuple[int, str]:
     """Draw one partition and write it; return its index and the digest of its points."""
+    import torch
+
     # Sums are then taken in one order, whoever draws.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
