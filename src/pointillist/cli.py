@@ -133,7 +133,7 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
         loader = session.load_context().config_loader
         sent, waiting = tracking.send_all(metadata.project_path, loader.get("mlflow", {}))
     if waiting:
-        raise click.ClickException(f"{sent} records were sent, {waiting} wait on.")
+        raise click.ClickException(f"{sent} records were sent, {waiting} were not taken.")
     click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
 
 

@@ -255,7 +255,7 @@ class ProjectHooks:
             f"kedro run --pipelines {_MADE_BY[name][0]} --params shape={self._parameters.shape}"
         )
         return (
-            f"{message}\nMake it again: {command}\nOr load another: --load-versions {name}:VERSION"
+            f"{message}\nMake it again: {command}, or load another: --load-versions {name}:VERSION"
         )
 
     def _explain_missing(self, message: str, catalog: CatalogProtocol) -> str | None:

@@ -112,6 +112,19 @@ def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_a
     assert not states(project)
 
 
+def test_a_training_that_was_given_up_stands_in_nobodys_way(project, caplog):
+    """A later one came to its end; the earlier can still be resumed with its own parameters."""
+    assert stop(project, start(project), signal.SIGKILL, after=60) == -9
+    kept = states(project)
+    run(project, "train", threads=1, training=LONG | {"steps": 20})
+    with caplog.at_level("INFO"):
+        run(project, "train", threads=1, training=LONG | {"steps": 30}, resume=True)
+    assert "begins at the beginning" in caplog.text
+    assert states(project) == kept
+    resume(project)
+    assert not states(project)
+
+
 def test_without_an_interrupted_training_it_begins_at_the_beginning(project, caplog):
     with caplog.at_level("INFO"):
         resume(project, steps=20)

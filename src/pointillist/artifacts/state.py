@@ -80,11 +80,10 @@ def unpack(file: Tensors) -> tuple[State, Story]:
 def differences(file: Tensors, settings: Mapping[str, Any]) -> list[str]:
     """Say what of `settings` differs from those of an interrupted training, so that it can't go on."""
     there, here = flatten(file.metadata.get("settings", {})), flatten(settings)
-    found = [
-        f"{name}: {there.get(name)} there, {here.get(name)} now"
-        for name in sorted({*there, *here} - {*_FREE})
-        if there.get(name) != here.get(name)
-    ]
+    changed = [n for n in sorted({*there, *here} - {*_FREE}) if there.get(n) != here.get(n)]
+    if "shape" in changed:
+        return ["the points of the shape are others"]
+    found = [f"{name}: {there.get(name)} there, {here.get(name)} now" for name in changed]
     if here["training.steps"] < there.get("training.steps", 0):
         steps = f"{there['training.steps']} there, {here['training.steps']} now"
         found.append(f"training.steps: {steps} (only more are allowed)")

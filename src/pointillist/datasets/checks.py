@@ -21,6 +21,9 @@ class Columns:
             raise ValueError(f"its columns are not {', '.join(self._columns)}")
         if data.empty:
             raise ValueError("it has no row")
+        for name, kind in data.dtypes.items():
+            if kind.kind not in "fiu":
+                raise ValueError(f"its {name} is no number everywhere")
         return data
 
 

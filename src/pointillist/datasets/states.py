@@ -50,10 +50,12 @@ class TrainingStates:
                     try:
                         state = decode(file.read_bytes(), str(file))
                     except (PointillistError, OSError) as error:
-                        logger.warning("A state is passed over: %s", reason(error))
+                        logger.warning("A state is damaged and passed over: %s", reason(error))
                         continue
                     yield folder.name, state
                     break
+                else:
+                    logger.warning("No state in %s can be read; remove that folder.", folder)
             finally:
                 if not self._is_continued_here(folder):
                     _unlock(folder)
@@ -61,6 +63,10 @@ class TrainingStates:
     def continue_from(self, version: str) -> None:
         """Note that this training continues the interrupted one: nobody else does as long as it lives."""
         atomic.write_bytes(self._folder / version / _CONTINUED, self._version.encode())
+
+    def is_superseded(self, version: str) -> bool:
+        """Return whether a training that began later came to its end."""
+        return any(model.name > version for model in self._models.glob("*"))
 
     def keep(self, step: int, state: Tensors) -> None:
         """Write the state after `step` steps, and remove all of this training's but the newest two.

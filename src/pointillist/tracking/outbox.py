@@ -69,6 +69,8 @@ class Outbox:
         self._header = {"store": address}
         self._lock = FileLock(folder / f"{run_id}.lock")
         self.waiting: list[Record] = []
+        self.refused = 0
+        """Records that the store will never take."""
 
     def add(self, record: Record) -> None:
         """Keep a record, on disk if that is possible."""
@@ -94,6 +96,7 @@ class Outbox:
                 if not _is_for_good(error, record):
                     self._rewrite()
                     raise
+                self.refused += 1
                 logger.warning(
                     "MLflow never takes the %s of run %s: %s",
                     record["kind"],
@@ -147,6 +150,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         try:
             lines.append(json.loads(line))
         except ValueError:
+            logger.warning("A record in %s was cut off when its process was killed.", path)
             break
     return lines
 

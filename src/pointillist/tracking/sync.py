@@ -32,13 +32,13 @@ def send(project: Path, client: MlflowClient, address: str) -> int:
                 run.send(client)
             except Exception as error:
                 logger.warning("MLflow still does not take what was kept: %s", reason(error)[:200])
-                return sent + before - len(run.waiting)
-            sent += before
+                return sent + before - len(run.waiting) - run.refused
+            sent += before - run.refused
     return sent
 
 
 def send_all(project: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Send what waits for the configured store; return how many records were sent and how many wait.
+    """Send what waits for the configured store; return how many records were sent, and how many not.
 
     Raises
     ------
@@ -47,6 +47,7 @@ def send_all(project: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
     """
     with outbox.kept_back(project / outbox.FOLDER) as found:
         addresses = {run.address for run in found if run.waiting}
+        before = sum(len(run.waiting) for run in found)
     if not addresses:
         return 0, 0
     chosen = stores.read_settings(settings)
@@ -56,7 +57,12 @@ def send_all(project: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
             f"What was kept back waits for MLflow at {', '.join(sorted(others))}, not at {store.shown} "
             f"({store.named_by}). Send it with: MLFLOW_TRACKING_URI=… kedro mlflow-sync"
         )
-    client, _ = stores.connect(store, chosen.experiment)
+    try:
+        client, _ = stores.connect(store, chosen.experiment)
+    except stores.StoreAwayError as error:
+        raise stores.StoreAwayError(
+            f"{str(error).splitlines()[0]}\n{before} records wait on; run kedro mlflow-sync again "
+            "when it is back."
+        ) from None
     sent = send(project, client, store.shown)
-    with outbox.kept_back(project / outbox.FOLDER) as found:
-        return sent, sum(len(run.waiting) for run in found)
+    return sent, before - sent

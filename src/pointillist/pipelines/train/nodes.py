@@ -105,11 +105,11 @@ def _taken_up(
     PointillistError
         If there are such, but of trainings with other settings; it says what differs.
     """
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}
     for version, file in states.interrupted():
         different = artifacts.state.differences(file, same)
         if different:
-            refused += [f"{version}: {'; '.join(different)}"]
+            refused[version] = different
             continue
         state, story = artifacts.state.unpack(file)
         states.continue_from(version)
@@ -118,11 +118,14 @@ def _taken_up(
         logger.info("Training of %s goes on after step %s of %s.", shape, step, version)
         tell("resumed_from", version)
         return state, story
-    if refused:
-        raise PointillistError(
-            f"The interrupted training of {shape!r} had other parameters. {refused[0]}\n"
-            "Resume with those, or train anew: resume=false"
-        )
+    # One that was given up for a later training stands in nobody's way.
+    for version, different in refused.items():
+        if not states.is_superseded(version):
+            raise PointillistError(
+                f"The interrupted training {version} of {shape!r} had other parameters. "
+                f"{'; '.join(different)}\nResume with those, train anew with resume=false, or remove "
+                f"{states.place.with_name(version)}"
+            )
     logger.info("No training of %s was interrupted. This one begins at the beginning.", shape)
     return None, artifacts.state.Story()
 
