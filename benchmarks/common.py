@@ -150,9 +150,9 @@ def project_copy() -> Iterator[Path]:
         yield target
 
 
-def kedro(project: Path, *arguments: str) -> float:
+def kedro(project: Path, *arguments: str, **variables: str) -> float:
     """Run kedro in `project` as a process of its own; return wall seconds."""
-    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(project / "src"), **variables}
     environment.pop("MLFLOW_TRACKING_URI", None)
     command = [sys.executable, "-m", "kedro", *arguments]
     started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,6 +14,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.common import PROJECT, Figures, Options, kedro, project_copy, say, summary, table
 
 TITLE = "Times"
+
+BESIDE = 200
+LIBGOMPS = "300000"
+"""What GOMP_SPINCOUNT is if nobody says otherwise (https://gcc.gnu.org/onlinedocs/libgomp/)."""
 
 
 def measure(options: Options) -> Figures:
@@ -31,6 +36,7 @@ def measure(options: Options) -> Figures:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9
         ingest = [kedro(project, "run", "--pipelines", "ingest") for _ in range(options.repeats)]
+        beside = [(beside_another(project), beside_another(project, LIBGOMPS)) for _ in range(3)]
         with TemporaryDirectory() as folder:
             bare = bare_project(Path(folder))
             pairs = [
@@ -41,6 +47,8 @@ def measure(options: Options) -> Figures:
         "of it training, s": summary(training),
         "peak memory of kedro run, GB": summary([peak]),
         "kedro run --pipelines ingest, s": summary(ingest),
+        f"{BESIDE} training steps beside a busy process, s": summary(a for a, _ in beside),
+        "the same with libgomp's own patience, s": summary(b for _, b in beside),
         "kedro --help here / in a project without code": summary(a / b for a, b in pairs),
     }
 
@@ -69,6 +77,19 @@ def training_seconds(project: Path, shape: str) -> float:
         seconds += (float(row[step]) - before) / float(row[rate])
         before = float(row[step])
     return seconds
+
+
+def beside_another(project: Path, spins: str | None = None) -> float:
+    """Return how long `BESIDE` steps of training take while another process has one core at work."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        parameters = f"training.steps={BESIDE},tracking=false,device=cpu"
+        variables = {} if spins is None else {"GOMP_SPINCOUNT": spins}
+        kedro(project, "run", "--pipelines", "train", "--params", parameters, **variables)
+    finally:
+        busy.kill()
+        busy.wait()
+    return training_seconds(project, "dino")
 
 
 def bare_project(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -105,6 +106,22 @@ def _split(_context: click.Context, _option: click.Parameter, value: str) -> dic
         return flatten(_split_params(_context, _option, value))
 
 
+def _amounts(_context: click.Context, _option: click.Parameter, value: str) -> dict[str, float]:
+    """Read GPU=1,disk=2.5 as Dask names the resources of its workers."""
+    found = {}
+    for part in filter(None, value.split(",")):
+        name, _, amount = part.partition("=")
+        try:
+            found[name.strip()] = float(amount)
+        except ValueError:
+            found[name.strip()] = math.nan
+        if not name.strip() or not 0 < found[name.strip()] < math.inf:
+            raise click.ClickException(
+                f"--resources {part!r} is no resource and its amount, as in GPU=1."
+            )
+    return found
+
+
 @click.group(name="pointillist")
 def cli() -> None:
     """Pointillist's commands."""
@@ -145,6 +162,12 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
 )
 @click.option("--address", default=None, help="A Dask scheduler, tcp://HOST:PORT, instead.")
 @click.option(
+    "--resources",
+    default="",
+    help="What a trial takes of a worker at --address: GPU=1",
+    callback=_amounts,
+)
+@click.option(
     "--resume", default=None, help="First digits of the id of an interrupted sweep's run."
 )
 @click.option("--env", "-e", default=None, help="The environment of all trials.")
@@ -155,6 +178,7 @@ def sweep(
     params: dict[str, Any],
     workers: int | None,
     address: str | None,
+    resources: dict[str, float],
     resume: str | None,
     env: str | None,
 ) -> None:
@@ -162,6 +186,10 @@ def sweep(
     from kedro.framework.session import KedroSession
 
     project = context.obj.project_path
+    if resources and address is None:
+        raise click.ClickException("--resources are those of a cluster's workers: --address too.")
+    if workers and address is not None:
+        raise click.ClickException("--workers start here, --address names a cluster: either.")
     with _in_words():
         with KedroSession.create(project, env=env) as session:
             loader = session.load_context().config_loader
@@ -180,6 +208,7 @@ def sweep(
                 env=env,
                 workers=workers or command.default_workers(),
                 address=address,
+                resources=resources,
                 resume=resume,
             )
         except KeyboardInterrupt:

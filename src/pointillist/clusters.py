@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,10 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
             "Workers need dask.distributed, the extra sweep: pip install --constraint "
             "requirements.lock --editable '.[sweep]'"
         ) from None
-    for name in ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core"):
+    # What goes wrong is said by errors; each of its loggers has a level of its own.
+    for name in [
+        name for name in logging.root.manager.loggerDict if name.startswith("distributed")
+    ]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     quiet = {"logging.distributed": "critical", "distributed.worker.daemon": True}
     with dask.config.set(quiet | {"distributed.scheduler.allowed-failures": _DEATHS}):
@@ -57,6 +60,39 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
             raise PointillistError(
                 f"No Dask scheduler answers at {address}: {reason(error)}"
             ) from None
+
+
+def able(client: Any, resources: Mapping[str, float]) -> int:
+    """Return how many workers of the cluster have `resources` at all, however busy they are.
+
+    Raises
+    ------
+    OSError
+        If the cluster's scheduler is gone.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return sum(
+        all(worker["resources"].get(name, 0) >= amount for name, amount in resources.items())
+        for worker in workers
+    )
+
+
+def require_able(client: Any, resources: Mapping[str, float]) -> None:
+    """Make sure that work that takes `resources` isn't waiting for a worker that can't come.
+
+    A cluster without any worker passes: its workers may be on their way.
+
+    Raises
+    ------
+    PointillistError
+        If there are workers, and none has them.
+    """
+    if resources and able(client, {}) and not able(client, resources):
+        wanted = " ".join(f"{name}={amount:g}" for name, amount in resources.items())
+        raise PointillistError(
+            f"None of the cluster's {able(client, {})} workers has {wanted}. Start some with: "
+            f'dask worker ADDRESS --nthreads 1 --resources "{wanted}"'
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from pointillist.errors import PointillistError, nearest
 
+SamplerName = Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
 Pair = tuple[float, float]
 PositivePair = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
@@ -278,7 +279,7 @@ class Training(Group):
         description="Points drawn once and walked through in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
-    steps: int = Field(1100, ge=1, le=10_000_000, description="Optimiser steps.")
+    steps: int = Field(1200, ge=1, le=10_000_000, description="Optimiser steps.")
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",
@@ -331,14 +332,15 @@ class Training(Group):
 class Sampling(Group):
     """The reverse chain."""
 
-    sampler: Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"] = Field(
-        "heun",
-        description="heun, euler: Karras et al. 2022, algorithm 1; ddim: Song et al. 2021, eq. 12; "
-        "ddpm: ancestral, Ho et al. 2020, algorithm 2; dpmpp_2m: Lu et al. 2022, algorithm 2; sde: "
-        "Euler-Maruyama of the reverse SDE, Song et al. 2021.",
+    sampler: SamplerName = Field(
+        "dpmpp_2m_sde",
+        description="Of the flow: heun, euler: Karras et al. 2022, algorithm 1; ddim: Song et al. "
+        "2021, eq. 12; dpmpp_2m: Lu et al. 2022, algorithm 2. Of the reverse SDE: ddpm: ancestral, Ho "
+        "et al. 2020, algorithm 2; dpmpp_2m_sde: Lu et al. 2022, section 5; sde: Euler-Maruyama, Song "
+        "et al. 2021.",
     )
     steps: int = Field(
-        40,
+        80,
         ge=1,
         le=100_000,
         description="Steps from the noisiest time to clean points (at most T if discrete).",
@@ -512,7 +514,7 @@ class Rendering(Group):
 class Player(Group):
     """The interactive film."""
 
-    against: Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"] | None = Field(
+    against: SamplerName | None = Field(
         None,
         description="Another sampler, shown beside the chain's own from the same noise; null: none.",
     )

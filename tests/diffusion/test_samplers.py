@@ -17,7 +17,7 @@ from pointillist.parameters import Sampling, Schedule
 diffusers = pytest.importorskip("diffusers")
 
 VP = Schedule(kind="linear", timesteps=40, beta_start=0.002, beta_end=0.3)
-SAMPLERS = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"]
+SAMPLERS = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
 
 
 def start(n: int = 64, scale: float = 1.0) -> torch.Tensor:
@@ -90,13 +90,17 @@ def test_euler_and_heun_equal_diffusers_step_by_step(ring, name, cls):
         torch.testing.assert_close(point / then.alpha, theirs.double(), rtol=5e-3, atol=1e-3)
 
 
-def test_dpm_solver_equals_diffusers_step_by_step(ring):
+@pytest.mark.parametrize(
+    ("name", "algorithm"),
+    [("dpmpp_2m", "dpmsolver++"), ("dpmpp_2m_sde", "sde-dpmsolver++")],
+)
+def test_dpm_solver_equals_diffusers_step_by_step(ring, name, algorithm):
     path = make_path(VP)
     denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
-    ours = run("dpmpp_2m", denoise, path, x, visited)
+    ours = run(name, denoise, path, x, visited)
     reference = vp_scheduler(
         diffusers.DPMSolverMultistepScheduler,
-        algorithm_type="dpmsolver++",
+        algorithm_type=algorithm,
         solver_order=2,
         solver_type="midpoint",
         prediction_type="sample",
@@ -105,10 +109,11 @@ def test_dpm_solver_equals_diffusers_step_by_step(ring):
         timestep_spacing="trailing",
     )
     reference.set_timesteps(VP.timesteps)
-    theirs = x
+    generator, theirs = torch.Generator().manual_seed(0), x
     for timestep, point in zip(reference.timesteps, ours, strict=True):
         x0 = denoise(theirs, timestep.double())
-        theirs = reference.step(x0, timestep, theirs).prev_sample
+        noise = torch.randn(x.shape, dtype=x.dtype, generator=generator)
+        theirs = reference.step(x0, timestep, theirs, variance_noise=noise).prev_sample
         torch.testing.assert_close(point, theirs.double(), rtol=2e-3, atol=2e-4)
 
 
@@ -150,6 +155,40 @@ def test_ancestral_sampling_is_ddim_with_eta_one(ring):
 
 
 WIDE = GaussianMixture(torch.tensor([[-1.0, 0.2], [0.4, 1.0], [0.6, -1.2]]).double(), 0.5)
+
+
+@pytest.mark.parametrize(("name", "order"), [("ddpm", 1), ("sde", 1), ("dpmpp_2m_sde", 2)])
+@pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow"])
+def test_solvers_of_the_sde_converge_weakly_at_their_order(name, order, kind, monkeypatch):
+    """On one Gaussian a chain is linear in its start and in each noise: its variance is exact.
+
+    Row k of the batch is moved by the k-th noise alone, row 0 by the start; their squares add up.
+    """
+    path, deviation = make_path(Schedule(kind=kind, sigma_min=0.05, sigma_max=10.0)), 0.5
+
+    def denoise(x, t):
+        alpha, variance = path.alpha(t), path.alpha(t) ** 2 * deviation**2 + path.sigma(t) ** 2
+        return alpha * deviation**2 / variance * x
+
+    def variance_error(steps):
+        visited = levels(path, steps + 1, 7.0)
+        rows = iter(range(1, steps + 2))
+
+        def one_row(x, generator):
+            noise = torch.zeros_like(x)
+            noise[next(rows)] = 1
+            return noise
+
+        monkeypatch.setattr(samplers, "_noise_like", one_row)
+        first, last = visited[0], visited[-2]
+        x = torch.zeros(steps + 2, 1, dtype=torch.float64)
+        x[0] = math.hypot(first.alpha * deviation, first.sigma)
+        found = run(name, denoise, path, x, visited)[-2].square().sum().item()
+        return abs(found / ((last.alpha * deviation) ** 2 + last.sigma**2) - 1)
+
+    errors = [variance_error(n) for n in (40, 80, 160)]
+    orders = [math.log2(a / b) for a, b in pairwise(errors)]
+    assert orders[-1] == pytest.approx(order, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_run_is_tracked_with_all_that_was_asked_for(finished):
     assert data.tags["device"] in {"cpu", "cuda", "mps"}
     assert data.params["training.steps"] == "30"
     assert data.params["training.learning_rate"] == "0.005"
-    assert data.params["sampling.sampler"] == "heun"
+    assert data.params["sampling.sampler"] == "dpmpp_2m_sde"
     assert data.metrics["sw2_floor"] > 0
     losses = client.get_metric_history(info.run_id, "training/loss")
     assert [m.step for m in losses] == [10, 20, 30]
@@ -233,7 +233,7 @@ def test_table_of_samplers_is_made_from_the_newest_model(project, capsys):
     run(project, "samplers", samplers=few)
     (file,) = (p for p in saved(project, "sampler_table") if p.suffix == ".csv")
     table = pd.read_csv(file)
-    assert table.groupby(["sampler", "denoiser"]).ngroups == 12
+    assert table.groupby(["sampler", "denoiser"]).ngroups == 14
     assert (table["nfe"] <= table["budget"]).all()
     assert (table[["sw2", "sw2_floor", "off_manifold_floor"]] > 0).all(axis=None)
     assert Image.open(saved(project, "samplers")[0]).size == (1500, 780)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from pointillist.rendering.comparison import sampler_curves
 
-NAMES = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "sde"]
+NAMES = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
 BUDGETS = [5, 10, 20, 50, 100]
 
 
@@ -59,7 +59,9 @@ def test_curves_are_the_multiples_of_the_floor() -> None:
 
 def test_samplers_are_told_apart_without_colour() -> None:
     *_, legend = sampler_curves(table()).axes
-    assert len({(line.get_marker(), line.get_linestyle()) for line in legend.lines}) == 7
+    assert (
+        len({(line.get_marker(), line.get_linestyle()) for line in legend.lines}) == len(NAMES) + 1
+    )
 
 
 @pytest.mark.parametrize("worst", [0.0, 0.3, 9.0, 4000.0])

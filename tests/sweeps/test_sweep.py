@@ -1,10 +1,12 @@
 """Sweeps with real workers: every trial is one child, and none is lost, whoever is killed."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -184,6 +186,98 @@ def test_a_driver_that_is_killed_goes_on_with_what_is_missing(project):
     assert done <= set(finished)
     assert set(statuses(children)) <= {"FINISHED", "KILLED"}
     assert parent.info.status == "FINISHED"
+
+
+class Cluster:
+    """A scheduler and workers in processes of their own, as a user of Dask starts them."""
+
+    def __init__(self, folder):
+        self._folder, self._file, self._processes = folder, folder / "scheduler.json", []
+        self._start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", self._file)
+        give_up = time.monotonic() + 60
+        while not self._file.exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        self.address = json.loads(self._file.read_text())["address"]
+
+    def _start(self, *arguments):
+        command = [sys.executable, "-m", "dask", *map(str, arguments), "--host", "127.0.0.1"]
+        with (self._folder / f"{len(self._processes)}.log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
+        self._processes.append(process)
+
+    def add(self, *arguments):
+        self._start("worker", "--no-dashboard", "--scheduler-file", self._file, *arguments)
+
+    def lose_its_scheduler(self):
+        self._processes[0].kill()
+
+    def stop(self):
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait(timeout=60)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch, project):
+    monkeypatch.setenv("PYTHONPATH", str(project / "src"))
+    found = Cluster(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_a_cluster_runs_a_trial_where_its_resources_are(project, cluster):
+    # More threads than one: of a worker's process only one trial is at work all the same.
+    cluster.add("--nthreads", "3", "--resources", "GPU=3", "--name", "able")
+    cluster.add("--nthreads", "1", "--name", "other")
+    process = start(project, "two", "--address", cluster.address, "--resources", "GPU=1")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    _, children = runs(project)
+    assert statuses(children) == ["FINISHED"] * 4
+    assert len({child.data.tags["process"] for child in children}) == 1
+    spans = sorted((child.info.start_time, child.info.end_time) for child in children)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    refused = kedro(project, "sweep", "two", "--address", cluster.address, "--resources", "TPU=1")
+    assert refused.returncode == 1
+    assert "None of the cluster's 2 workers has TPU=1." in refused.stderr
+    assert len(runs(project)[0]) == 1, "what is refused leaves nothing"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--resources", "GPU=1"), "--address too"),
+        (("--address", "tcp://127.0.0.1:1", "--resources", "GPU"), "'GPU' is no resource"),
+        (("--address", "tcp://127.0.0.1:1", "--resources", "GPU=-1"), "'GPU=-1' is no resource"),
+        (("--address", "tcp://127.0.0.1:1", "--workers", "2"), "either"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(project, options, said):
+    result = kedro(project, "sweep", "two", *options)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert runs(project) == ([], [])
+
+
+@pytest.mark.soak
+def test_a_cluster_that_is_lost_can_be_gone_on_from(project, cluster):
+    process = start(project, "long", "--address", cluster.address)
+    wait_for(lambda: runs(project)[0], process)
+    cluster.add("--nthreads", "1")  # a worker that comes late
+    wait_for(lambda: "FINISHED" in statuses(runs(project)[1]), process)
+    cluster.lose_its_scheduler()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, output
+    assert "The cluster's scheduler is gone" in output, output
+    assert "Traceback" not in output, output
+    (parent,), _ = runs(project)
+    assert parent.info.status == "KILLED"
+    result = kedro(project, "sweep", "long", "--workers", "2", "--resume", parent.info.run_id[:10])
+    assert result.returncode == 0, result.stderr
+    _, children = runs(project)
+    finished = [c.data.tags["sweep.key"] for c in children if c.info.status == "FINISHED"]
+    assert len(finished) == len(set(finished)) == 6
 
 
 @pytest.mark.soak

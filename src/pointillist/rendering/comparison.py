@@ -22,7 +22,7 @@ _PANELS = {
     "exact": "exact denoiser: the solver's error alone",
     "trained": "trained denoiser: the network's error too",
 }
-_MARKERS = "os^Dvx"
+_MARKERS = "os^DvxP"
 
 
 def sampler_curves(table: pd.DataFrame) -> Figure:
@@ -42,15 +42,15 @@ def sampler_curves(table: pd.DataFrame) -> Figure:
         (min(0.85, known.min() / 1.05), max(2.0, known.max()) * 1.15),
     )
     for k, (denoiser, words) in enumerate(_PANELS.items()):
-        left = 0.075 + 0.415 * k
-        axes = style.plot_axes(figure, (left, 0.15, 0.375, 0.66))
+        left = 0.07 + 0.402 * k
+        axes = style.plot_axes(figure, (left, 0.15, 0.362, 0.66))
         _scale(axes, *window, sorted(table["budget"].unique()))
         axes.axhline(1, color=style.INK, linewidth=1.2, zorder=1)
         # Where two coincide, as Euler and DDIM do, the dashed one lies above the solid one.
         for name in reversed(names):
             _curve(axes, table[(table["sampler"] == name) & (table["denoiser"] == denoiser)], names)
-        style.write(figure, left + 0.1875, 0.835, words, ha="center")
-        x = left + 0.1875
+        style.write(figure, left + 0.181, 0.835, words, ha="center")
+        x = left + 0.181
         style.write(figure, x, 0.06, "function evaluations", colour=style.FAINT_INK, ha="center")
     style.write(figure, 0.018, 0.835, "× floor", colour=style.FAINT_INK)
     _legend(figure, names)
@@ -91,14 +91,14 @@ def _scale(
 
 
 def _legend(figure: Figure, names: list[str]) -> None:
-    axes = figure.add_axes((0.885, 0.15, 0.03, 0.66), facecolor="none")
+    axes = figure.add_axes((0.85, 0.15, 0.03, 0.66), facecolor="none")
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     for k, name in enumerate([*names, "floor"]):
         y = 0.9 - 0.085 * k
         look = _look(name, names) if name in names else {"color": style.INK, "linewidth": 1.2}
         axes.plot([0, 0.5, 1], [y, y, y], markevery=[1], **look)
-        style.write(figure, 0.922, 0.15 + 0.66 * y, name, size=style.SMALL, va="center")
+        style.write(figure, 0.887, 0.15 + 0.66 * y, name, size=style.SMALL, va="center")
 
 
 def _finding(table: pd.DataFrame) -> tuple[str, str]:

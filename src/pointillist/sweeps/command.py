@@ -37,6 +37,7 @@ def carry_out(
     env: str | None,
     workers: int,
     address: str | None,
+    resources: Mapping[str, float],
     resume: str | None,
 ) -> int:
     """Carry out the sweep `name` and return how many of its trials failed.
@@ -53,6 +54,7 @@ def carry_out(
     settings = loader.get("mlflow", {})
     tags = {"sweep.metric": sweep.metric, "kedro.command": " ".join(["kedro", *sys.argv[1:]])}
     with clusters.cluster(workers, address) as client:
+        clusters.require_able(client, resources)
         parent = (
             tracking.Parent.open(name, settings, project, tags)
             if resume is None
@@ -61,7 +63,9 @@ def carry_out(
         try:
             order = Order(project, env, name, parent.run_id)
             with display.Display(name, parent.run_id) as show:
-                outcomes = driver.carry_out(sweep, fixed, order, parent.finished(), client, show)
+                outcomes = driver.carry_out(
+                    sweep, fixed, order, parent.finished(), client, show, resources
+                )
         except BaseException:
             parent.close("KILLED")
             raise

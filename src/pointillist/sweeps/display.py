@@ -63,7 +63,7 @@ class Display:
                 self._task, completed=done, total=state.total, words=self._words(state)
             )
             return
-        ended = state.running == 0
+        ended = not state.running and not state.waiting
         quiet = time.monotonic() - self._last < _SECONDS_BETWEEN_LINES
         if done == self._done or (quiet and not ended):
             return
@@ -73,6 +73,8 @@ class Display:
     def _words(self, state: State) -> str:
         of = "" if state.total is None else f" of {state.total}"
         words = f"{len(state.outcomes)}{of} done, {state.running} running, {state.failed} failed"
+        if state.waiting and not state.running:
+            words += ", waiting for a worker"
         if state.resumed:
             words += f", {state.resumed} from before"
         if (best := state.best) is not None:

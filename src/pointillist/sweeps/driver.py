@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pointillist.errors import reason
+from pointillist import clusters
+from pointillist.errors import PointillistError, reason
 from pointillist.sweeps import ranking, worker
 from pointillist.sweeps.plan import Parameters, Sweep, Trial, trials_of
 from pointillist.sweeps.search import source_of
@@ -31,6 +33,8 @@ class State:
     """Trials; None if a search decides."""
     outcomes: list[Outcome] = field(default_factory=list)
     running: int = 0
+    waiting: int = 0
+    """Handed out to workers that are busy, or not there yet."""
     resumed: int = 0
     """Of the outcomes, those that an earlier run of this sweep finished."""
 
@@ -55,20 +59,31 @@ def carry_out(
     finished: Mapping[str, Child],
     client: Any,
     watch: Watcher,
+    resources: Mapping[str, float] | None = None,
 ) -> list[Outcome]:
     """Run every trial that is not `finished` (by key); return all outcomes, as they were asked for.
 
     A trial whose worker dies is run again on another; one that fails is an outcome like others.
-    """
-    from distributed import as_completed
+    Each takes `resources` of its worker. Workers may come and go meanwhile.
 
+    Raises
+    ------
+    PointillistError
+        If the cluster's scheduler is gone.
+    """
     source = source_of(sweep)
     n = None if sweep.search is not None else len(sweep.configurations()) * len(sweep.seeds)
     state = State(sweep, n)
     asked: list[list[Outcome]] = []
     waiting: dict[Any, tuple[int, Trial]] = {}
-    results = as_completed()
-    capacity = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+    def workers() -> int:
+        return clusters.able(client, resources or {})
+
+    def show() -> None:
+        state.running = min(len(waiting), workers())
+        state.waiting = len(waiting) - state.running
+        watch(state)
 
     def begin() -> bool:
         """Hand out the trials of one more configuration."""
@@ -82,18 +97,21 @@ def carry_out(
                 end(len(asked) - 1, Outcome(trial, child.metrics, child.version, "", 0.0))
                 continue
             future = client.submit(
-                worker.run, trial, order, key=f"{trial.key}-{uuid.uuid4().hex[:8]}", pure=False
+                worker.run,
+                trial,
+                order,
+                key=f"{trial.key}-{uuid.uuid4().hex[:8]}",
+                pure=False,
+                resources=dict(resources or {}),
             )
             waiting[future] = (len(asked) - 1, trial)
-            results.add(future)
-        state.running = len(waiting)
-        watch(state)
+        show()
         return True
 
     def fill() -> None:
         """Keep every worker busy, with a little in reserve; a search wants to learn first."""
-        reserve = 0 if sweep.search is not None else capacity
-        while len(waiting) < capacity + reserve and begin():
+        wanted = max(1, workers() if sweep.search is not None else 2 * workers())
+        while len(waiting) < wanted and begin():
             pass
 
     def end(place: int, outcome: Outcome) -> None:
@@ -104,16 +122,39 @@ def carry_out(
             mean = ranking.mean_of(sweep, asked[place])
             source.tell(outcome.trial.configuration, mean)
 
-    fill()
-    while waiting:
-        future = next(results)
-        place, trial = waiting.pop(future)
-        try:
-            outcome = future.result()
-        except Exception as error:
-            outcome = Outcome(trial, {}, "", f"its workers died: {reason(error)[:120]}", 0.0)
-        end(place, outcome)
+    try:
         fill()
-        state.running = len(waiting)
-        watch(state)
+        while waiting:
+            for future in _ended(client, list(waiting)):
+                place, trial = waiting.pop(future)
+                end(place, _outcome(future, trial))
+            fill()
+            show()
+    except OSError as error:
+        raise PointillistError(
+            f"The cluster's scheduler is gone ({reason(error)}): go on with --resume."
+        ) from None
     return [outcome for outcomes in asked for outcome in outcomes]
+
+
+def _ended(client: Any, futures: list[Any]) -> list[Any]:
+    """Wait a second, or until one of `futures` has ended; return those that have."""
+    from distributed import wait
+
+    try:
+        wait(futures, timeout=1, return_when="FIRST_COMPLETED")
+    except CancelledError:
+        # Nobody here cancels any: Dask's client does, when its scheduler leaves it.
+        raise OSError("it cancelled what it had been given") from None
+    except TimeoutError:
+        if client.status != "running":
+            raise OSError("it doesn't answer any more") from None
+    return [future for future in futures if future.done()]
+
+
+def _outcome(future: Any, trial: Trial) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+    except Exception as error:
+        return Outcome(trial, {}, "", f"its workers died: {reason(error)[:120]}", 0.0)
+    return outcome

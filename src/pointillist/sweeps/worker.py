@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -46,7 +47,18 @@ class Outcome:
 
 
 def run(trial: Trial, order: Order) -> Outcome:
-    """Run a trial, unless it was finished already by a worker that died before it could say so."""
+    """Run a trial, unless it was finished already by a worker that died before it could say so.
+
+    One at a time, however many threads the worker has: Kedro's and MLflow's run is the process's.
+    """
+    with _alone:
+        return _carry_out(trial, order)
+
+
+_alone = threading.Lock()
+
+
+def _carry_out(trial: Trial, order: Order) -> Outcome:
     started = time.monotonic()
     with _quiet():
         try:

@@ -34,12 +34,13 @@ def sample_partitions(
     the workers: their folder is named by a hash of those. The digest says that two runs drew the same.
     """
     artifacts.checkpoint.unpack(denoiser)
+    # A worker that has a GPU must not draw other numbers than one that has none.
+    device = str(diffusion.devices.resolve(device))
     settings = sampling.model_dump(mode="json", exclude={"n_samples", "n_frames"})
     about = [denoiser.metadata["digest"], seed, settings, many.partition, device]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     place = Partitions(many_place.folder / key)
     whole, rest = divmod(n, many.partition)
-    # One point alone is no partition: it goes with the last.
     sizes = [many.partition] * whole + [rest] * (rest > 0)
     digests = {i: place.digest(i, size) for i, size in enumerate(sizes)}
     missing = [i for i, digest in digests.items() if digest is None]
