@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from benchmarks.common import PROJECT, Figures, Options, kedro, project_copy, sa
 
 TITLE = "Times"
 
-BESIDE = 200
+FEW = 200
 LIBGOMPS = "300000"
 """What GOMP_SPINCOUNT is if nobody says otherwise (https://gcc.gnu.org/onlinedocs/libgomp/)."""
 
@@ -36,7 +37,13 @@ def measure(options: Options) -> Figures:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9
         ingest = [kedro(project, "run", "--pipelines", "ingest") for _ in range(options.repeats)]
-        beside = [(beside_another(project), beside_another(project, LIBGOMPS)) for _ in range(3)]
+        few = {
+            f"{FEW} training steps, {where}{whose}, s": summary(
+                few_steps(project, company, spins) for _ in range(3)
+            )
+            for where, company in (("alone", False), ("beside a busy process", True))
+            for whose, spins in (("", None), (" with libgomp's own patience", LIBGOMPS))
+        }
         with TemporaryDirectory() as folder:
             bare = bare_project(Path(folder))
             pairs = [
@@ -47,8 +54,7 @@ def measure(options: Options) -> Figures:
         "of it training, s": summary(training),
         "peak memory of kedro run, GB": summary([peak]),
         "kedro run --pipelines ingest, s": summary(ingest),
-        f"{BESIDE} training steps beside a busy process, s": summary(a for a, _ in beside),
-        "the same with libgomp's own patience, s": summary(b for _, b in beside),
+        **few,
         "kedro --help here / in a project without code": summary(a / b for a, b in pairs),
     }
 
@@ -79,16 +85,15 @@ def training_seconds(project: Path, shape: str) -> float:
     return seconds
 
 
-def beside_another(project: Path, spins: str | None = None) -> float:
-    """Return how long `BESIDE` steps of training take while another process has one core at work."""
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        parameters = f"training.steps={BESIDE},tracking=false,device=cpu"
-        variables = {} if spins is None else {"GOMP_SPINCOUNT": spins}
+def few_steps(project: Path, company: bool, spins: str | None) -> float:
+    """Return how long `FEW` steps of training take, if wanted while another process is at work."""
+    parameters = f"training.steps={FEW},tracking=false,device=cpu"
+    variables = {} if spins is None else {"GOMP_SPINCOUNT": spins}
+    with contextlib.ExitStack() as stack:
+        if company:
+            command = [sys.executable, "-c", "while True: pass"]
+            stack.callback(stack.enter_context(subprocess.Popen(command)).kill)
         kedro(project, "run", "--pipelines", "train", "--params", parameters, **variables)
-    finally:
-        busy.kill()
-        busy.wait()
     return training_seconds(project, "dino")
 
 
