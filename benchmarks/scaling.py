@@ -32,6 +32,7 @@ TITLE = "Scaling"
 ANCHORS = (100, 2_048, 10_000, 100_000, 1_000_000)
 POINTS = (10_000, 100_000, 1_000_000)
 ROWS = 1_000_000
+MANY = (1_000_000, 10_000_000, 100_000_000)
 ROUNDS = 7
 STEPS_PER_ROUND = 20
 
@@ -47,7 +48,29 @@ def measure(options: Options) -> Figures:
         sampling[str(n)] = apart(sample, n, options.shortened)
         say(f"scaling: {n:,} points in {sampling[str(n)]['seconds']:.1f} s")
     rows = ROWS // 100 if options.smoke else ROWS
-    return {"anchors": steps, "points": sampling, "table": million(rows, options)}
+    return {
+        "anchors": steps,
+        "points": sampling,
+        "many": partitions(MANY[:1] if options.smoke else MANY),
+        "table": million(rows, options),
+    }
+
+
+def partitions(numbers: tuple[int, ...]) -> Figures:
+    """Return seconds and peak memory of the greatest process of `sample_many`, by points.
+
+    The recipe is `fast`, which draws a hundred million points in minutes.
+    """
+    took: Figures = {}
+    with project_copy() as project:
+        kedro(project, "run", "--env", "fast", "--params", "rendering.frames=2")
+        for n in numbers:
+            words = ("--pipelines", "sample_many", "--params", f"n={n},many.workers=2")
+            took[str(n)] = apart(_whole_process, project, "run", "--env", "fast", *words)
+            say(f"scaling: {n:,} points in partitions in {took[str(n)]['seconds']:.1f} s")
+            for part in project.glob("data/07_model_output/*/many/*/*.parquet"):
+                part.unlink()
+    return took
 
 
 def million(rows: int, options: Options) -> Figures:
@@ -136,7 +159,7 @@ def sample(n: int, shortened: Mapping[str, Any]) -> dict[str, float]:
 
 
 def report(figures: Figures) -> Iterator[str]:
-    """Yield the three tables."""
+    """Yield the tables."""
     first = next(iter(figures["anchors"].values()))["median"]
     yield from table(
         ("anchors", "ms per training step", "/ the first"),
@@ -158,6 +181,14 @@ def report(figures: Figures) -> Iterator[str]:
             for n, v in figures["points"].items()
         ),
     )
+    if "many" in figures:
+        yield from table(
+            ("sample_many, fast, two workers: points", "whole process, s", "greatest memory, GB"),
+            (
+                (f"{int(n):,}", f"{v['seconds']:.1f}", f"{v['peak_gb']:.2f}")
+                for n, v in figures["many"].items()
+            ),
+        )
     if "table" in figures:
         whole = figures["table"]
         yield from table(
