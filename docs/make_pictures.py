@@ -31,11 +31,12 @@ class Run:
 
 _SMALL = "rendering.size=400,rendering.frames=50,rendering.points=1200"
 _NIGHT = "rendering.theme=dark,rendering.palette=viridis,rendering.trails=5"
+_FLOW = "sampling.sampler=heun,sampling.steps=40"
 _WIDEST = 1200
 
 RUNS = (
     Run(
-        "shape=dino,rendering.frames=64",
+        "shape=dino,rendering.frames=54,rendering.points=1500",
         {
             "dino.gif": "animation.gif",
             "process.png": "process.png",
@@ -47,9 +48,9 @@ RUNS = (
     Run(
         "shape=dino", {"training.png": "training_strip.png", "scores.png": "scores.png"}, "explain"
     ),
-    Run(f"shape_file=boat.svg,{_SMALL},{_NIGHT}", {"drawing.gif": "animation.gif"}),
+    Run(f"shape_file=boat.svg,{_SMALL},{_NIGHT},{_FLOW}", {"drawing.gif": "animation.gif"}),
     Run(
-        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=40,rendering.size=420",
+        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=30,rendering.size=400",
         {"photograph.gif": "animation.gif", "photograph.png": "process.png"},
     ),
     Run("text=Hello,source.filled=true", {"word.png": "process.png"}),
