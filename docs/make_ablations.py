@@ -113,7 +113,8 @@ OURS = Ablation(
     "",
     "What the output means, and what it is taught",
     "",
-    "The default recipe, the same steps for all. What is taught matters more than what the "
+    "The default recipe, 1,100 steps for all, sampled along the flow by Heun's method. What is "
+    "taught matters more than what the "
     "output means: with the exact target every prediction but x0 is at most "
     "{kl_bound_nats[dino/posterior/flow]} nats on the dinosaur, with a sampled one none below"
     " {kl_bound_nats[dino/sample/edm]}. edm is best with both "
