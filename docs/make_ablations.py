@@ -56,10 +56,11 @@ THEIRS = (
         "tiny_diffusion",
         "Number of timesteps",
         "more are better; with few, points are missing at top and bottom",
-        "So it looks, but not for want of learning: the bound stays ({kl_bound_nats[10]} nats "
-        "with 10, {kl_bound_nats[250]} with 250) while `sw2` falls from {sw2[10]} to {sw2[250]} "
-        "(floor {sw2[floor]}). A short forward process ends far from the N(0, I) in which the "
-        "chain starts.",
+        "So it looks: `sw2` falls from {sw2[10]} to {sw2[250]} (floor {sw2[floor]}), since a short "
+        "forward process ends far from the N(0, I) in which the chain starts. The bound, which "
+        "counts that start and the network's own error together, hardly moves "
+        "({kl_bound_nats[10]} nats with 10, {kl_bound_nats[250]} with 250): what the start gains, "
+        "the network, which has more to learn, loses.",
     ),
     Ablation(
         "variance_schedule",
@@ -129,7 +130,8 @@ _INTRODUCTION = """\
 Written by `make ablations` (`docs/make_ablations.py`) from the sweeps of
 `conf/tiny_diffusion/sweeps.yml` and `conf/base/sweeps.yml`. Means ± standard deviation over two
 seeds; in the last line of a table what a fresh draw of the truth scores. Pictures: what each
-configuration paints after so many steps of training, from the same noise.
+configuration's network paints after so many steps of training, from the same noise, all by the
+same few steps along the flow from a start that fits. What its own chain makes of it the figures say.
 
 ## tiny-diffusion's own, measured
 

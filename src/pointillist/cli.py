@@ -197,7 +197,8 @@ def sweep(
 
         if name is None:
             for known, about in command.sweeps_of(loader).items():
-                click.echo(f"{known:<22}{about.get('about', '')}")
+                said = about.get("about", "") if isinstance(about, dict) else "(none)"
+                click.echo(f"{known:<22}{said}")
             return
         try:
             failed = command.carry_out(

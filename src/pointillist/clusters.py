@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,11 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
         name for name in logging.root.manager.loggerDict if name.startswith("distributed")
     ]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    quiet = {"logging.distributed": "critical", "distributed.worker.daemon": True}
+    quiet = {
+        "distributed.worker.daemon": True,
+        # A worker sets up its loggers as it is imported: too early for anything but its environment.
+        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+    }
     with dask.config.set(quiet | {"distributed.scheduler.allowed-failures": _DEATHS}):
         if address is None:
             # Each worker is a process of one thread; nothing listens to other machines.
@@ -45,21 +50,35 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    # None would have it listen on every interface.
+                    dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
                     env=_environment(),
                 ) as local,
                 Client(local, timeout=60) as client,
             ):
+                client.register_plugin(_deaf())
                 yield client
             return
         try:
-            with Client(address, timeout=10) as client:
-                yield client
-        except OSError as error:
+            client = Client(address, timeout=10)
+        except (OSError, ValueError) as error:
             raise PointillistError(
                 f"No Dask scheduler answers at {address}: {reason(error)}"
             ) from None
+        with client:
+            yield client
+
+
+def _deaf() -> Any:
+    """Return what lets a worker leave Ctrl-C, which reaches all processes of a terminal, to the driver."""
+    from distributed import WorkerPlugin
+
+    class Deaf(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()
 
 
 def able(client: Any, resources: Mapping[str, float]) -> int:

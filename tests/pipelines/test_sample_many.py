@@ -45,17 +45,20 @@ def test_partitions_hold_as_many_points_as_were_asked_for(trained):
 
 def test_what_is_there_is_kept_and_what_is_damaged_or_missing_is_drawn_again(trained):
     first = sample(trained)
-    kept, cut, gone, _ = parts(trained)
+    kept, cut, gone, changed = parts(trained)
     before = kept.stat().st_mtime_ns
     cut.write_bytes(cut.read_bytes()[:-10])
     gone.unlink()
+    content = bytearray(changed.read_bytes())
+    content[2000:2100] = bytes(byte ^ 255 for byte in content[2000:2100])
+    changed.write_bytes(content)
     again = sample(trained)
-    assert again["drawn now"] == 2
+    assert again["drawn now"] == 3
     assert again["digest"] == first["digest"]
     assert kept.stat().st_mtime_ns == before
-    more = sample(trained, n=13_000)
-    assert more["partitions"] == 5
-    assert more["drawn now"] == 2, "the last was not full"
+    less = sample(trained, n=7000)
+    assert (less["partitions"], less["drawn now"]) == (3, 3)
+    assert less["folder"] != first["folder"], "what was asked for before stays as it is"
 
 
 def test_another_seed_or_sampler_goes_into_another_folder(trained):

@@ -12,7 +12,7 @@ from pointillist.errors import PointillistError
 from pointillist.parameters import Parameters
 from pointillist.sweeps import plan, ranking
 from pointillist.sweeps.plan import Sweep, Trial
-from pointillist.sweeps.search import Search
+from pointillist.sweeps.search import Search, source_of
 from pointillist.sweeps.worker import Outcome
 
 BASE = Parameters().model_dump(mode="json")
@@ -74,7 +74,21 @@ def test_what_cannot_run_is_refused_before_anything_starts(name):
     [
         ({}, "exactly one of grid, list and search"),
         ({**GRID, "list": []}, "exactly one"),
-        ({**GRID, "seedz": [1]}, "seedz"),
+        ({**GRID, "seedz": [1]}, "seedz: unknown. Did you mean 'seeds'"),
+        ({"grid": {}}, "nothing is varied"),
+        ({"search": {}}, "nothing is varied"),
+        ({"list": []}, "nothing is varied"),
+        ({"grid": {"a": []}}, "a has no value"),
+        ({"grid": {"a": [1, 2, 1.0]}}, "a has 1.0 twice"),
+        ({"list": [{"a": 1}, {"a": 1}]}, "twice"),
+        ({**GRID, "seeds": [0, 0]}, "seeds has 0 twice"),
+        ({"grid": {"seed": [0, 1]}}, "seeds are given by seeds"),
+        ({**GRID, "parameters": {"seed": 5}}, "seeds are given by seeds"),
+        ({"grid": {"a.b": [1, 2]}, "parameters": {"a": {"b": 3}}}, "a.b is varied"),
+        ({**GRID, "pipelines": []}, "pipelines are none"),
+        ({"search": {"a": {"low": 2, "high": 1}}}, "low .2. is above high .1."),
+        ({"search": {"a": {"low": 0, "high": 1, "log": True}}}, "low above 0"),
+        ({"search": {"a": {"choices": []}}}, "choices are none"),
         ({**GRID, "seeds": []}, "seeds"),
         ({"search": {"a": {"low": 1}}}, "low and high, or choices"),
     ],
@@ -119,6 +133,30 @@ def test_the_ranking_has_means_spreads_and_floors():
     assert ranking.mean_of(sweep, outcomes[:2]) == 4.0
     assert ranking.mean_of(sweep, outcomes[4:]) is None
     json.dumps(table.to_dict("records"))
+
+
+def test_what_was_tried_twice_is_no_further_evidence():
+    sweep = Sweep.model_validate({"search": {"a": {"choices": [1, None]}}, "metric": "sw2"})
+    table = ranking.ranked(sweep, [outcome({"a": a}, 0, 2.0) for a in (1, 1, None)])
+    assert table["seeds"].tolist() == [1, 1]
+    assert table["a"].tolist() == [1, "null"]
+
+
+def test_a_search_that_goes_on_begins_with_what_it_has_tried():
+    space = {"x": {"low": -5.0, "high": 5.0}, "k": {"low": 1, "high": 9, "whole": True}}
+    sweep = Sweep.model_validate({"search": space, "trials": 12})
+    first = Search(sweep)
+    tried = [first.ask() for _ in range(7)]
+    # As MLflow has it, once for each of two seeds, and one of another sweep.
+    recorded = [{name: str(value) for name, value in c.items()} for c in tried for _ in "ab"]
+    search = source_of(sweep, [*recorded, {"x": "77"}])
+    again = []
+    while (configuration := search.ask()) is not None:
+        again.append(configuration)
+        search.tell(configuration, configuration["x"] ** 2)
+    assert again[:7] == tried
+    assert len(again) == 12
+    assert not any(new in tried for new in again[7:])
 
 
 def test_a_search_learns_where_it_is_good_and_is_repeatable():

@@ -18,7 +18,7 @@ from pointillist.sweeps import worker
 from pointillist.sweeps.plan import Trial
 from pointillist.sweeps.worker import Order
 from pointillist.tracking import Parent
-from tests.pipelines.test_project import QUICK, kedro, saved
+from tests.pipelines.test_project import QUICK, kedro, run, saved
 from tests.reliability.test_tracking_down import Server
 
 SWEEPS = {
@@ -38,6 +38,17 @@ SWEEPS = {
         "metric": "training/loss",
         "parameters": flatten(QUICK) | {"training.steps": 500},
         "grid": {"training.learning_rate": [0.001, 0.005]},
+    },
+    "unmeasured": {
+        "metric": "kl_bound_natz",
+        "parameters": flatten(QUICK),
+        "grid": {"training.learning_rate": [0.001, 0.005, 0.01]},
+    },
+    "samplers": {
+        "pipelines": ["sample", "evaluate"],
+        "metric": "sw2",
+        "parameters": flatten(QUICK),
+        "grid": {"sampling.sampler": ["ddpm", "heun"]},
     },
     "searched": {
         "parameters": flatten(QUICK),
@@ -70,6 +81,7 @@ def test_a_grid_is_ranked_recorded_and_drawn(project):
     result = kedro(project, "sweep", "two", "--workers", "2")
     assert result.returncode == 0, result.stderr
     assert "4 of 4 done, 0 running, 0 failed" in result.stderr
+    assert "worker at" not in result.stdout + result.stderr, "Dask keeps its words to itself"
     assert "two: ranked by kl_bound_nats" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
     (parent,), children = runs(project)
@@ -116,6 +128,28 @@ def test_a_wrong_parameter_is_refused_before_anything_starts(project):
     assert runs(project) == ([], [])
     assert "two configurations" in kedro(project, "sweep").stdout
     assert "Did you mean 'two'" in kedro(project, "sweep", "tow").stderr
+
+
+def test_a_metric_that_no_trial_has_stops_the_sweep_at_its_first(project):
+    result = kedro(project, "sweep", "unmeasured", "--workers", "1")
+    assert result.returncode == 1
+    assert "give no metric 'kl_bound_natz'. Did you mean 'kl_bound_nats'" in result.stderr
+    _, children = runs(project)
+    assert len(children) <= 2
+
+
+def test_one_model_is_sampled_in_several_ways_and_resumed_only_as_it_was_begun(project):
+    run(project, "train")
+    result = kedro(project, "sweep", "samplers", "--workers", "1")
+    assert result.returncode == 0, result.stderr
+    assert "2 of 2 done, 0 running, 0 failed" in result.stderr
+    parent = next(r for r in runs(project)[0] if r.data.tags.get("sweep") == "samplers")
+    begun = ("sweep", "samplers", "--resume", parent.info.run_id[:8])
+    assert f"kedro {' '.join(('sweep', 'samplers', '--workers', '1'))} --resume" in result.stderr
+    other = kedro(project, *begun, "--params", "sampling.steps=9")
+    assert other.returncode == 1
+    assert "was begun by another command" in other.stderr
+    assert "2 from before" in kedro(project, *begun).stderr
 
 
 def test_two_trials_in_one_process_are_two_runs(project, monkeypatch):

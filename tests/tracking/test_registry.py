@@ -149,6 +149,8 @@ def test_good_requests_are_answered_with_points(server):
     code, answer = ask(server, json.dumps({"dataframe_records": [{"n": 7}]}))
     assert code == 200
     assert [sorted(point) for point in answer["predictions"]] == [["x", "y"]] * 7
+    code, answer = ask(server, json.dumps({"dataframe_records": [{"n": 1}]}))
+    assert (code, len(answer["predictions"])) == (200, 1)
     given = {"seed": 4, "steps": 6, "sampler": "dpmpp_2m"}
     body = json.dumps({"dataframe_records": [{"n": 3}], "params": given})
     assert ask(server, body) == ask(server, body)
@@ -163,6 +165,10 @@ def test_good_requests_are_answered_with_points(server):
         '{"dataframe_records": [{"n": 5}], "params": {"sampler": "nope"}}',
         '{"dataframe_records": [{"n": 5}], "params": {"steps": 0}}',
         '{"dataframe_records": [{"n": 100000000000}]}',
+        '{"dataframe_records": [{"n": 0}]}',
+        '{"dataframe_records": [{"n": 8}, {"n": -3}]}',
+        '{"dataframe_records": [{"n": 5}], "params": {"steps": 100000}}',
+        '{"dataframe_records": [{"n": 1000000}], "params": {"steps": 1000}}',
     ],
 )
 def test_bad_requests_are_answered_with_400_and_the_reason(server, body):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from kedro.io.core import AbstractDataset, DatasetError
 
 from pointillist.datasets import atomic
 
-if TYPE_CHECKING:
-    import numpy as np
-
 _DIGEST = b"pointillist.digest"
+
+
+def digest_of(points: np.ndarray) -> str:
+    """Return what tells points (n, 2) from others."""
+    return hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,28 @@ class Partitions:
         return self.folder / f"part-{index:06d}.parquet"
 
     def digest(self, index: int, rows: int) -> str | None:
-        """Return the digest of a partition that is there and has so many rows."""
+        """Return the digest of a partition that is there, is whole and has so many rows; else None."""
         import pyarrow.parquet as pq
         from pyarrow import ArrowException
 
         try:
-            metadata = pq.read_metadata(self.path(index))
-        except (OSError, ArrowException):
+            table = pq.read_table(self.path(index), columns=["x", "y"])
+        except (OSError, ArrowException, KeyError):
             return None
-        found = (metadata.metadata or {}).get(_DIGEST)
-        return found.decode() if found and metadata.num_rows == rows else None
+        said = (table.schema.metadata or {}).get(_DIGEST, b"").decode()
+        points = np.stack([table[name].to_numpy() for name in ("x", "y")], -1)
+        return said if len(points) == rows and digest_of(points) == said else None
 
-    def write(self, index: int, points: np.ndarray, digest: str) -> None:
-        """Write a partition (n, 2) whole, with its digest. Raises OSError."""
+    def write(self, index: int, points: np.ndarray) -> str:
+        """Write a partition (n, 2) whole, with its digest, which is returned. Raises OSError."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        digest = digest_of(points)
         table = pa.table({"x": points[:, 0], "y": points[:, 1]})
         with atomic.whole(self.path(index), versioned=False) as draft:
             pq.write_table(table.replace_schema_metadata({_DIGEST: digest}), draft)
+        return digest
 
 
 class PartitionsDataset(AbstractDataset[None, Partitions]):

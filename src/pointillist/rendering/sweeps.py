@@ -16,6 +16,9 @@ from pointillist.rendering.style import Points
 _WIDTH = 1500
 
 
+_FEW = 8  # values that a panel's ticks can name
+
+
 @dataclass(frozen=True)
 class Row:
     """What one configuration painted at K moments of its training, from the same noise."""
@@ -66,6 +69,8 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
         )
         if logarithmic:
             axes.set_xscale("log")
+        elif labels is None and len(set(places)) <= _FEW:
+            axes.set_xticks(sorted(set(places)))
         if labels is not None:
             axes.set_xticks(np.arange(len(labels)), labels)
             axes.set_xlim(-0.5, len(labels) - 0.5)
@@ -83,7 +88,7 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
             parse_math=False,
         )
     best = table.iloc[0]
-    settings = ", ".join(f"{name.rsplit('.', 1)[-1]} = {best[name]}" for name in names)
+    settings = ", ".join(f"{name.rsplit('.', 1)[-1]} = {_shown(best[name])}" for name in names)
     headline(
         figure,
         f"{metric} is best, {best[metric]:.3g}, at {settings}",
@@ -91,6 +96,10 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
         + ("; dotted: the floor." if floor is not None else "."),
     )
     return figure
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def parallel(table: pd.DataFrame, varied: Sequence[str], metric: str) -> Figure:
@@ -124,6 +133,7 @@ def parallel(table: pd.DataFrame, varied: Sequence[str], metric: str) -> Figure:
                 color=style.FAINT_INK,
                 va="center",
                 family=style.FONT,
+                bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
             )
         axes.annotate(
             name,
@@ -176,7 +186,7 @@ def samples_grid(rows: Sequence[Row], name: str) -> Figure:
     headline(
         figure,
         f"{name}: what is painted after so many steps",
-        "From the same noise, the steps below; the truth faintly behind.",
+        "From the same noise; the number is that of steps of training; the truth faintly behind.",
     )
     return figure
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,9 @@ from pointillist.sweeps.plan import Sweep
 from pointillist.sweeps.worker import Order, Outcome
 
 logger = logging.getLogger(__name__)
+
+ASKED = "sweep.asked"
+"""The tag that says what the command line set: trials of another recipe are another sweep's."""
 
 
 def sweeps_of(loader: Any) -> Mapping[str, Any]:
@@ -48,21 +53,24 @@ def carry_out(
         If the sweep, a parameter or a pipeline is unknown, the store or the cluster can't be reached.
     """
     sweep = plan.read(sweeps_of(loader), name)
+    asked = json.dumps({"env": env, "params": dict(fixed)}, sort_keys=True, default=str)
     # Trials share the cores: one thread each, unless the sweep or the command line says otherwise.
     fixed = {**({} if "threads" in sweep.parameters else {"threads": 1}), **fixed}
     plan.check(sweep, fixed, loader["parameters"], list(register_pipelines()))
     settings = loader.get("mlflow", {})
-    tags = {"sweep.metric": sweep.metric, "kedro.command": " ".join(["kedro", *sys.argv[1:]])}
+    command = shlex.join(["kedro", *sys.argv[1:]])
+    tags = {"sweep.metric": sweep.metric, "kedro.command": command, ASKED: asked}
     with clusters.cluster(workers, address) as client:
         clusters.require_able(client, resources)
         parent = (
             tracking.Parent.open(name, settings, project, tags)
             if resume is None
-            else tracking.Parent.resume(resume, name, settings, project)
+            else tracking.Parent.resume(resume, name, settings, project, {ASKED: asked})
         )
         try:
             order = Order(project, env, name, parent.run_id)
-            with display.Display(name, parent.run_id) as show:
+            again = command if resume else f"{command} --resume {parent.run_id[:8]}"
+            with display.Display(name, again) as show:
                 outcomes = driver.carry_out(
                     sweep, fixed, order, parent.finished(), client, show, resources
                 )
@@ -107,7 +115,8 @@ def _save(
         logger.warning("The grid of samples can't be drawn: %s", error)
     else:
         if grid:
-            keep("samples.png", FigureDataset, pictures.samples_grid(grid, name))
+            title = name if len(grid) == len(table) else f"{name}, {len(grid)} of {len(table)}"
+            keep("samples.png", FigureDataset, pictures.samples_grid(grid, title))
     return saved
 
 

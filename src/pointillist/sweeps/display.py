@@ -27,15 +27,14 @@ _SHOWN = ("kl_bound_nats", "sw2", "off_manifold")
 class Display:
     """A bar in a terminal, lines in a log: done, running, failed, and the best so far."""
 
-    def __init__(self, name: str, run_id: str) -> None:
-        self._name, self._run_id = name, run_id
+    def __init__(self, name: str, again: str) -> None:
+        self._name, self._again = name, again
         self._bar: Any = None
         self._task: Any = None
         self._last, self._done = -math.inf, -1
 
     def __enter__(self) -> Display:
-        again = f"kedro sweep {self._name} --resume {self._run_id[:8]}"
-        logger.info("Sweep %s. If it is interrupted: %s", self._name, again)
+        logger.info("Sweep %s. If it is interrupted: %s", self._name, self._again)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

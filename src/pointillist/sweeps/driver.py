@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pointillist import clusters
-from pointillist.errors import PointillistError, reason
+from pointillist.errors import PointillistError, nearest, reason
 from pointillist.sweeps import ranking, worker
 from pointillist.sweeps.plan import Parameters, Sweep, Trial, trials_of
 from pointillist.sweeps.search import source_of
@@ -69,9 +69,9 @@ def carry_out(
     Raises
     ------
     PointillistError
-        If the cluster's scheduler is gone.
+        If the cluster's scheduler is gone, or a trial comes to its end without the sweep's metric.
     """
-    source = source_of(sweep)
+    source = source_of(sweep, [child.params for child in finished.values()])
     n = None if sweep.search is not None else len(sweep.configurations()) * len(sweep.seeds)
     state = State(sweep, n)
     asked: list[list[Outcome]] = []
@@ -116,6 +116,12 @@ def carry_out(
 
     def end(place: int, outcome: Outcome) -> None:
         """Take note of an outcome; once all seeds of a configuration are there, tell the source."""
+        if not outcome.failed and sweep.metric not in outcome.metrics:
+            raise PointillistError(
+                f"conf/*/sweeps.yml: pipelines {', '.join(sweep.pipelines)} give no metric "
+                f"{sweep.metric!r}.{nearest(sweep.metric, outcome.metrics)} "
+                f"They give: {', '.join(sorted(outcome.metrics)) or 'none'}."
+            )
         state.outcomes.append(outcome)
         asked[place].append(outcome)
         if len(asked[place]) == len(sweep.seeds):

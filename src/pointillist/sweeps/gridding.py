@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pointillist import artifacts
 from pointillist.datasets import TensorsDataset
+from pointillist.parameters import Sampling
 from pointillist.pipelines.explain.nodes import moments_of
 from pointillist.sweeps.worker import Outcome
 
@@ -19,6 +20,9 @@ _MOST_ROWS, _MOMENTS = 12, 6
 
 def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
     """Return a row for each configuration, in the order in which they were asked for; at most twelve.
+
+    Where a sweep varies the sampler each is drawn by its own; otherwise all by the same few steps along
+    the flow, so that the networks alone differ.
 
     Raises
     ------
@@ -39,7 +43,12 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
             continue
         snapshots, denoiser = (_load(path) for path in files.values() if path is not None)
         model = artifacts.checkpoint.unpack(denoiser)
-        steps, clouds = moments_of(snapshots, denoiser, model, seed=0)
+        chain, sampling = _file(project, "reverse_chain.safetensors", outcome.version), None
+        if chain is not None and any(
+            n.startswith("sampling.") for n in outcome.trial.configuration
+        ):
+            sampling = Sampling.model_validate(_load(chain).metadata["sampling"])
+        steps, clouds = moments_of(snapshots, denoiser, model, 0, sampling)
         chosen = [round(k * (len(steps) - 1) / (_MOMENTS - 1)) for k in range(_MOMENTS)]
         kept = list(dict.fromkeys(chosen))
         words = ", ".join(
@@ -54,7 +63,7 @@ _FILES = ("training_snapshots.safetensors", "denoiser.safetensors")
 
 
 def _file(project: Path, name: str, version: str) -> Path | None:
-    return next((project / "data" / "06_models").glob(f"*/{name}/{version}/{name}"), None)
+    return next((project / "data").glob(f"0[67]_*/*/{name}/{version}/{name}"), None)
 
 
 def _load(path: Path) -> Any:

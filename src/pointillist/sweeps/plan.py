@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.parameters import Group, nested, validate
+from pointillist.parameters import Group, flatten, nested, validate
 
 Parameters = Mapping[str, Any]
 """Dotted names and values."""
@@ -31,6 +31,14 @@ class Range(Group):
     def _one_kind(self) -> Range:
         if (self.choices is None) == (self.low is None or self.high is None):
             raise ValueError("either low and high, or choices, must be given")
+        if self.choices is not None and not self.choices:
+            raise ValueError("choices are none")
+        if self.low is not None and self.high is not None:
+            if self.low > self.high:
+                raise ValueError(f"low ({self.low:g}) is above high ({self.high:g})")
+            if self.log and self.low <= 0:
+                raise ValueError(f"log needs a low above 0 (got {self.low:g})")
+        _require_unlike("choices", self.choices or ())
         return self
 
 
@@ -54,6 +62,20 @@ class Sweep(Group):
     def _one_kind(self) -> Sweep:
         if sum(part is not None for part in (self.grid, self.entries, self.search)) != 1:
             raise ValueError("exactly one of grid, list and search must be given")
+        if not self.varied:
+            raise ValueError("nothing is varied")
+        if not self.pipelines:
+            raise ValueError("pipelines are none")
+        _require_unlike("seeds", self.seeds)
+        _require_unlike("list", self.entries or ())
+        for name, values in (self.grid or {}).items():
+            if not values:
+                raise ValueError(f"{name} has no value")
+            _require_unlike(name, values)
+        if "seed" in {*self.varied, *flatten(self.parameters)}:
+            raise ValueError("seeds are given by seeds: [0, 1, 2], not by the parameter seed")
+        if both := [name for name in self.varied if name in flatten(self.parameters)]:
+            raise ValueError(f"{both[0]} is varied, so parameters can't hold it")
         return self
 
     @property
@@ -73,6 +95,15 @@ class Sweep(Group):
             dict(zip(self.grid, values, strict=True))
             for values in itertools.product(*self.grid.values())
         ]
+
+
+def _require_unlike(name: str, values: Sequence[Any]) -> None:
+    """Refuse what is given twice: its runs would count as evidence twice."""
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{name} has {value!r} twice")
+        seen.append(value)
 
 
 @dataclass(frozen=True)
@@ -115,13 +146,20 @@ def read(values: Mapping[str, Any], name: str) -> Sweep:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (name, *first["loc"]))
-        said = first["msg"].removeprefix("Value error, ").lower()
+        if first["type"] == "extra_forbidden":
+            known = [field.alias or one for one, field in Sweep.model_fields.items()]
+            hint = nearest(str(first["loc"][-1]), known)
+            raise PointillistError(f"conf/*/sweeps.yml, {key}: unknown.{hint}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        said = said[:1].lower() + said[1:]
+        if first["type"] != "value_error":
+            said += f" (got {first['input']!r})"
         raise PointillistError(f"conf/*/sweeps.yml, {key}: {said}.") from None
 
 
 def trials_of(sweep: Sweep, configuration: Parameters, fixed: Parameters) -> list[Trial]:
     """Return the trials of a configuration, one a seed; what is `fixed` goes before the sweep's own."""
-    common = {**sweep.parameters, **fixed}
+    common = {**flatten(sweep.parameters), **fixed}
     return [
         Trial(
             dict(configuration), {**common, **configuration, "seed": seed}, tuple(sweep.pipelines)
@@ -158,6 +196,8 @@ def check(
         raise PointillistError(
             "The seeds of a sweep stand in its own list: seeds, in conf/*/sweeps.yml."
         )
+    if fixed.get("tracking", sweep.parameters.get("tracking", True)) is False:
+        raise PointillistError("A sweep lives in MLflow: tracking can't be false.")
     if both := [name for name in sweep.varied if name in fixed]:
         raise PointillistError(
             f"Parameter {both[0]!r} is what this sweep varies; it can't be fixed."

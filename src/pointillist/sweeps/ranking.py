@@ -25,12 +25,21 @@ def ranked(sweep: Sweep, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     import pandas as pd
 
     groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
+    # A search may ask for the same again: that is no further evidence.
+    for outcome in {outcome.trial.key: outcome for outcome in outcomes}.values():
         groups.setdefault(repr(dict(outcome.trial.configuration)), []).append(outcome)
     rows = []
     for members in groups.values():
         done = [member for member in members if not member.failed]
-        row: dict[str, object] = dict(members[0].trial.configuration)
+        # A list or null is a value like others.
+        row: dict[str, object] = {
+            name: value
+            if isinstance(value, (str, int, float))
+            else "null"
+            if value is None
+            else str(value)
+            for name, value in members[0].trial.configuration.items()
+        }
         row["seeds"] = len(done)
         for name in dict.fromkeys((sweep.metric, *OTHERS)):
             values = [m.metrics[name] for m in done if name in m.metrics]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pointillist.errors import PointillistError
@@ -36,7 +36,7 @@ class Listed:
 class Search:
     """Optuna's tree-structured Parzen estimator, asked and told (Bergstra et al. 2011)."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, before: Sequence[Parameters] = ()) -> None:
         try:
             import optuna
         except ImportError:
@@ -50,12 +50,15 @@ class Search:
         sampler = optuna.samplers.TPESampler(seed=min(sweep.seeds), constant_liar=True)
         self._study = optuna.create_study(direction=sweep.direction, sampler=sampler)
         self._open: dict[str, list[Any]] = {}
+        self._before = list(before)[: sweep.trials]
 
     def ask(self) -> Parameters | None:
-        """Return the next configuration to try."""
+        """Return the next configuration to try; those of an earlier run of this sweep come first."""
         if self._left == 0:
             return None
         self._left -= 1
+        if self._before:
+            return self._before.pop(0)
         trial = self._study.ask()
         configuration = {name: _suggest(trial, name, r) for name, r in self._ranges.items()}
         self._open.setdefault(repr(configuration), []).append(trial)
@@ -63,9 +66,18 @@ class Search:
 
     def tell(self, configuration: Parameters, value: float | None) -> None:
         """Let later configurations learn from this one."""
-        trial = self._open[repr(dict(configuration))].pop()
         state = self._optuna.trial.TrialState
-        self._study.tell(trial, value, state.FAIL if value is None else state.COMPLETE)
+        reached = state.FAIL if value is None else state.COMPLETE
+        if not (asked := self._open.get(repr(dict(configuration)))):
+            known = self._optuna.trial.create_trial(
+                state=reached,
+                value=value,
+                params=dict(configuration),
+                distributions={n: _distribution(self._optuna, r) for n, r in self._ranges.items()},
+            )
+            self._study.add_trial(known)
+            return
+        self._study.tell(asked.pop(), value, reached)
 
 
 def _suggest(trial: Any, name: str, r: Range) -> Any:
@@ -76,6 +88,45 @@ def _suggest(trial: Any, name: str, r: Range) -> Any:
     return trial.suggest_float(name, r.low, r.high, log=r.log)
 
 
-def source_of(sweep: Sweep) -> Source:
-    """Return where the configurations of `sweep` come from."""
-    return Search(sweep) if sweep.search is not None else Listed(sweep.configurations())
+def _distribution(optuna: Any, r: Range) -> Any:
+    found = optuna.distributions
+    if r.choices is not None:
+        return found.CategoricalDistribution(r.choices)
+    if r.whole:
+        return found.IntDistribution(int(r.low or 0), int(r.high or 0), log=r.log)
+    return found.FloatDistribution(r.low, r.high, log=r.log)
+
+
+def _value(r: Range, recorded: str) -> Any:
+    """Return the value of a parameter from MLflow's words for it; None if it can't be this range's."""
+    if r.choices is not None:
+        return next((choice for choice in r.choices if str(choice) == recorded), None)
+    try:
+        found = float(recorded)
+    except ValueError:
+        return None
+    if not (r.low or 0) <= found <= (r.high or 0):
+        return None
+    return int(found) if r.whole else found
+
+
+def _configurations(sweep: Sweep, recorded: Sequence[Mapping[str, str]]) -> list[Parameters]:
+    """Return the configurations, each once, of trials whose parameters MLflow has."""
+    ranges = sweep.search or {}
+    found: list[Parameters] = []
+    for parameters in recorded:
+        values = {name: _value(r, parameters.get(name, "")) for name, r in ranges.items()}
+        if None not in values.values() and values not in found:
+            found.append(values)
+    return found
+
+
+def source_of(sweep: Sweep, recorded: Sequence[Mapping[str, str]] = ()) -> Source:
+    """Return where the configurations of `sweep` come from.
+
+    `recorded` are the parameters of trials that an earlier run of it finished: a search begins with
+    those, and learns from them.
+    """
+    if sweep.search is None:
+        return Listed(sweep.configurations())
+    return Search(sweep, _configurations(sweep, recorded))

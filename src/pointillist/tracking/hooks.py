@@ -284,7 +284,8 @@ class _OpenRun:
         self.recorder.set_tags(
             {
                 "training_run_id": self._training_run,
-                "mlflow.parentRunId": self._training_run,
+                # A trial is its sweep's child, whatever model it uses.
+                **({} if _trial else {"mlflow.parentRunId": self._training_run}),
                 "mlflow.note.content": f"Uses the model of [{training.info.run_name}]({link}).",
             }
         )

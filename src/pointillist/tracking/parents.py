@@ -64,13 +64,22 @@ class Parent:
             return cls(client, experiment_id, client.get_run(run.info.run_id), store)
 
     @classmethod
-    def resume(cls, prefix: str, name: str, settings: Mapping[str, Any], project: Path) -> Parent:
+    def resume(
+        cls,
+        prefix: str,
+        name: str,
+        settings: Mapping[str, Any],
+        project: Path,
+        tags: Mapping[str, str],
+    ) -> Parent:
         """Go on with a sweep that was interrupted, by the first digits of its run's id.
+
+        Its run must have `tags`, if it has tags of these names.
 
         Raises
         ------
         PointillistError
-            If there is no such run, or more than one, or it is another sweep's.
+            If there is no such run, or more than one, or it is another sweep's, or was begun otherwise.
         """
         client, experiment_id, store = _connected(settings, project)
         with stores.in_words(store):
@@ -90,6 +99,12 @@ class Parent:
         if runs[0].data.tags[SWEEP] != name:
             raise PointillistError(
                 f"{prefix!r} is a run of the sweep {runs[0].data.tags[SWEEP]!r}, not of {name!r}."
+            )
+        had = runs[0].data.tags
+        if any(had.get(tag, value) != value for tag, value in tags.items()):
+            raise PointillistError(
+                f"The sweep {prefix!r} was begun by another command; only --resume may be added: "
+                f"{had.get('kedro.command', '')}"
             )
         parent = cls(client, experiment_id, runs[0], store)
         client.set_tag(parent.run_id, PROCESS, _process())

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 EXAMPLE = {"n": [5]}
-_DEFAULT_N, _MOST = 1000, 1_000_000
+_DEFAULT_N = 1000
+_MOST, _MOST_STEPS, _MOST_VISITS = 1_000_000, 1000, 80_000_000
+"""Bounds of n, of steps and of their product: a request is answered in a minute or two."""
 
 
 def signature(sampling: Mapping[str, Any]) -> ModelSignature:
@@ -63,34 +65,44 @@ class Painter:
         import pandas as pd
 
         given = dict(params or {})
-        n = _rows(model_input) or given.get("n", _DEFAULT_N)
-        seed = int(given.get("seed", 0))
         try:
+            n = _points_wanted(model_input, given.get("n", _DEFAULT_N))
+            seed, steps = int(given.get("seed", 0)), int(given.get("steps", self._sampling.steps))
+            if steps > _MOST_STEPS or n * steps > _MOST_VISITS:
+                raise PointillistError(
+                    f"Parameter 'steps': at most {_MOST_STEPS:,}, and n times steps at most "
+                    f"{_MOST_VISITS:,} (got {steps} for {n} points)."
+                )
             wanted = {
                 **self._sampling.model_dump(),
-                "n_samples": int(n),
-                "steps": int(given.get("steps", self._sampling.steps)),
+                # A sampler draws two at least.
+                "n_samples": max(2, n),
+                "steps": steps,
                 "sampler": str(given.get("sampler", self._sampling.sampler)),
             }
             checked = validate({"seed": seed, "sampling": wanted})
-            if int(n) > _MOST:
-                raise PointillistError(f"Parameter 'n': at most {_MOST:,} points (got {n}).")
         except PointillistError as error:
-            raise _bad_request(str(error).replace("sampling.n_samples", "n")) from None
+            raise _bad_request(str(error)) from None
         generator = diffusion.devices.generator(seed, "serve")
         drawn = diffusion.samplers.draw(
             self._model.denoiser, self._model.density, checked.sampling, generator
         )
-        return pd.DataFrame(self._model.original(drawn), columns=["x", "y"])
+        return pd.DataFrame(self._model.original(drawn)[:n], columns=["x", "y"])
 
 
-def _rows(model_input: Any) -> int:
-    """Return how many points the table asks for; 0 if it doesn't say."""
+def _points_wanted(model_input: Any, otherwise: Any) -> int:
+    """Return the sum of the table's column n, or what is wanted `otherwise` if it doesn't say."""
     column = getattr(model_input, "get", lambda _: None)("n")
-    if column is None:
-        return 0
-    values = [value for value in list(column) if value is not None and value == value]
-    return sum(int(value) for value in values)
+    said = [] if column is None else [v for v in list(column) if v is not None and v == v]
+    values = said or [otherwise]
+    for value in values:
+        if not 1 <= value <= _MOST or value != int(value):
+            raise PointillistError(
+                f"Parameter 'n': a whole number of points from 1 to {_MOST:,} (got {value})."
+            )
+    if (n := sum(int(value) for value in values)) > _MOST:
+        raise PointillistError(f"Parameter 'n': at most {_MOST:,} points in a request (got {n:,}).")
+    return n
 
 
 def _bad_request(message: str) -> Exception:

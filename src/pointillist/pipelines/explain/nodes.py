@@ -131,8 +131,12 @@ def moments_of(
     denoiser: Tensors,
     model: artifacts.checkpoint.Checkpoint,
     seed: int,
+    sampling: Sampling | None = None,
 ) -> tuple[list[int], np.ndarray]:
-    """Return the steps of the kept moments, and samples (K, n, 2) at each, in pictures' coordinates."""
+    """Return the steps of the kept moments, and samples (K, n, 2) at each, in pictures' coordinates.
+
+    They are drawn as `sampling` says, or else by a few steps along the flow.
+    """
     few = Sampling(
         sampler="dpmpp_2m",
         steps=_MOMENT_STEPS,
@@ -141,6 +145,8 @@ def moments_of(
         sigma_min=0.004,
         n_samples=_MOMENT_POINTS,
     )
+    if sampling is not None:
+        few = sampling.model_copy(update={"n_samples": _MOMENT_POINTS})
     steps, clouds = [], []
     for step, network in artifacts.snapshots.denoisers(training_snapshots, denoiser):
         generator = diffusion.devices.generator(seed, "film_training")

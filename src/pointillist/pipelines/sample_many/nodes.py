@@ -30,14 +30,14 @@ def sample_partitions(
 ) -> dict[str, Any]:
     """Draw n points into Parquet files; those that are there and whole are left as they are.
 
-    What is drawn depends on the model, the seed, the sampler and the size of a partition, and not on
+    What is drawn depends on the model, n, the seed, the sampler and the size of a partition, and not on
     the workers: their folder is named by a hash of those. The digest says that two runs drew the same.
     """
     artifacts.checkpoint.unpack(denoiser)
     # A worker that has a GPU must not draw other numbers than one that has none.
     device = str(diffusion.devices.resolve(device))
     settings = sampling.model_dump(mode="json", exclude={"n_samples", "n_frames"})
-    about = [denoiser.metadata["digest"], seed, settings, many.partition, device]
+    about = [denoiser.metadata["digest"], n, seed, settings, many.partition, device]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     place = Partitions(many_place.folder / key)
     whole, rest = divmod(n, many.partition)
@@ -106,9 +106,7 @@ def draw_partition(
         points = checkpoint.original(drawn)[:size]
     finally:
         torch.set_num_threads(threads)
-    digest = hashlib.sha256(points.tobytes()).hexdigest()
-    Partitions(Path(folder)).write(index, points, digest)
-    return index, digest
+    return index, Partitions(Path(folder)).write(index, points)
 
 
 @lru_cache(maxsize=1)
