@@ -46,7 +46,7 @@ THEIRS = (
         "tiny_diffusion",
         "Dataset",
         "the line comes out with fuzzy corners",
-        "{off_manifold[line]} of its points are off the shape (floor {off_manifold[floor]}), but "
+        "{off_manifold[line]} of its points are off the shape (floor {off_manifold[floor line]}), but "
         "it is not the hardest: its bound is {kl_bound_nats[line]} nats, the dinosaur's "
         "{kl_bound_nats[dino]}. Standardised coordinates help more than a shape does: in its own,"
         " the dinosaur's `sw2` is several times as large.",
@@ -204,7 +204,8 @@ def _section(ablation: Ablation, rows: list[dict[str, object]]) -> Iterator[str]
         values = [f"`{row[name]}`" for name in names]
         yield f"| {' | '.join([*values, *(_cell(row, name) for name in metrics)])} |"
     floors = [_floor(rows, name) for name in metrics]
-    yield f"| {' | '.join(['floor', *[''] * (len(names) - 1), *floors])} |"
+    mean = "floor, mean over shapes" if "shape" in names else "floor"
+    yield f"| {' | '.join([mean, *[''] * (len(names) - 1), *floors])} |"
     yield ""
     yield f"![{ablation.title}](pictures/ablation_{ablation.name}.png)"
 
@@ -222,7 +223,9 @@ def _measured(
         cells: dict[str | int, str] = {"floor": _floor(rows, metric)}
         for row in rows:
             value = row[names[0]] if len(names) == 1 else "/".join(str(row[n]) for n in names)
-            cells[value if isinstance(value, int) else str(value)] = _cell(row, metric)
+            key = value if isinstance(value, int) else str(value)
+            cells[key] = _cell(row, metric)
+            cells[f"floor {key}"] = _floor([row], metric)
         found[metric] = cells
     return found
 

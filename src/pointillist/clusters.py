@@ -71,10 +71,10 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
 
 
 def _deaf() -> Any:
-    """Return what lets a worker leave Ctrl-C, which reaches all processes of a terminal, to the driver."""
+    """Return what has workers leave Ctrl-C, which all processes of a terminal get, to the driver."""
     from distributed import WorkerPlugin
 
-    class Deaf(WorkerPlugin):  # type: ignore[misc]
+    class Deaf(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -47,7 +47,9 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna: Any = optuna
         self._ranges, self._left = sweep.search or {}, sweep.trials
-        sampler = optuna.samplers.TPESampler(seed=min(sweep.seeds), constant_liar=True)
+        # With the same seed a search that goes on would ask again what it asked at first.
+        seed = min(sweep.seeds) + len(before)
+        sampler = optuna.samplers.TPESampler(seed=seed % 2**32, constant_liar=True)
         self._study = optuna.create_study(direction=sweep.direction, sampler=sampler)
         self._open: dict[str, list[Any]] = {}
         self._before = list(before)[: sweep.trials]
