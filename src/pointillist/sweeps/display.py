@@ -112,7 +112,11 @@ def print_table(
     blank = [""] * (len(sweep.varied) + 1)
     nats = {metric: "0" for metric in shown if metric.endswith("_nats")}
     texts = nats | {metric: f"{floor:.4g}" for metric, floor in floors.items()}
-    printed.add_row("floor", *blank, *(texts.get(metric, "") for metric in shown))
+    printed.add_row(
+        "mean floor" if "shape" in sweep.varied else "floor",
+        *blank,
+        *(texts.get(metric, "") for metric in shown),
+    )
     console.print()
     console.print(printed)
     console.print()
