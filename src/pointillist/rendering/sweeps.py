@@ -46,14 +46,14 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
     names = names[:6] or list(varied[:1])
     across = min(3, len(names))
     down = -(-len(names) // across)
-    height = 90 + 420 * down
+    height = 110 + 420 * down
     figure = style.new_figure(_WIDTH, height)
     values = table[metric].to_numpy(float)
     spread = table[f"{metric}_std"].fillna(0.0).to_numpy(float)
     floor = table.get(f"{metric}_floor")
     for k, name in enumerate(names):
         left = LEFT + 0.045 + (k % across) * (RIGHT - LEFT) / across
-        bottom = 1 - (110 + 420 * (k // across) + 330) / height
+        bottom = 1 - (130 + 420 * (k // across) + 330) / height
         box = (left, bottom, (RIGHT - LEFT) / across - 0.07, 320 / height)
         axes = style.plot_axes(figure, box)
         places, labels, logarithmic = _places(table[name])
@@ -127,8 +127,9 @@ def parallel(table: pd.DataFrame, varied: Sequence[str], metric: str) -> Figure:
             axes.annotate(
                 words,
                 (k, height),
-                (5, 0),
+                (6, 8),
                 textcoords="offset points",
+                zorder=5,
                 fontsize=style.SMALL,
                 color=style.FAINT_INK,
                 va="center",
