@@ -50,7 +50,7 @@ RUNS = (
     ),
     Run(f"shape_file=boat.svg,{_SMALL},{_NIGHT},{_FLOW}", {"drawing.gif": "animation.gif"}),
     Run(
-        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=30,rendering.size=400",
+        "shape_file=portrait.jpg,source.n_points=8000,rendering.points=8000,rendering.frames=24,rendering.size=400",
         {"photograph.gif": "animation.gif", "photograph.png": "process.png"},
     ),
     Run("text=Hello,source.filled=true", {"word.png": "process.png"}),
