@@ -238,7 +238,7 @@ def test_table_of_samplers_is_made_from_the_newest_model(project, capsys):
     assert (table[["sw2", "sw2_floor", "off_manifold_floor"]] > 0).all(axis=None)
     assert Image.open(saved(project, "samplers")[0]).size == (1500, 780)
     said = capsys.readouterr().out
-    assert "dpmpp_2m  trained" in said
+    assert re.search(r"dpmpp_2m +trained", said)
     assert re.search(r"Table +data/08_reporting/dino/sampler_table.csv/", said)
     client, (_, recorded) = mlflow(project)
     assert recorded.info.run_name == "dino samplers"
