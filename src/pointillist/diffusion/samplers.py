@@ -99,6 +99,17 @@ def heun(
         yield x
 
 
+def _extrapolated(x0: Tensor, h: float, previous: tuple[Tensor, float] | None) -> Tensor:
+    """Return the posterior mean (B, 2) half a step h in log noise ratio ahead, by the one before.
+
+    D_i of Lu et al. 2022, algorithm 2; `previous` is the mean and h of the step before, None at first.
+    """
+    if previous is None:
+        return x0
+    x0_before, h_before = previous
+    return x0 + h / (2 * h_before) * (x0 - x0_before)
+
+
 def dpmpp_2m(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -110,10 +121,7 @@ def dpmpp_2m(
             yield x0
             return
         h = math.log(now.noise_ratio / then.noise_ratio)
-        guess = x0
-        if previous is not None:
-            x0_before, h_before = previous
-            guess = x0 + h / (2 * h_before) * (x0 - x0_before)
+        guess = _extrapolated(x0, h, previous)
         x = then.sigma / now.sigma * x - then.alpha * math.expm1(-h) * guess
         previous = x0, h
         yield x
@@ -153,10 +161,7 @@ def dpmpp_2m_sde(
             yield x0
             return
         h = math.log(now.noise_ratio / then.noise_ratio)
-        guess = x0
-        if previous is not None:
-            x0_before, h_before = previous
-            guess = x0 + h / (2 * h_before) * (x0 - x0_before)
+        guess = _extrapolated(x0, h, previous)
         share = -math.expm1(-2 * h)
         x = then.sigma / now.sigma * math.exp(-h) * x + then.alpha * share * guess
         x = x + then.sigma * math.sqrt(share) * _noise_like(x, generator)
