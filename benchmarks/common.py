@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import statistics
@@ -169,16 +170,14 @@ def kedro_metrics(project: Path, env: str, overrides: Mapping[str, Any]) -> dict
     It is what `kedro run --pipelines train,sample,evaluate` does (configuration, hooks, nodes, catalog),
     less the start of a process and the record in MLflow.
     """
-    import logging
-
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
     from kedro.runner import SequentialRunner
 
     bootstrap_project(project)
-    logging.getLogger("pointillist").setLevel(logging.WARNING)
     parameters = nested({"tracking": False, "device": "cpu", **overrides})
     with (
+        _silence(),
         redirect_stdout(StringIO()),
         KedroSession.create(project_path=project, env=env, runtime_params=parameters) as session,
     ):
@@ -186,3 +185,15 @@ def kedro_metrics(project: Path, env: str, overrides: Mapping[str, Any]) -> dict
     (written,) = project.glob(f"data/08_reporting/*/metrics.json/{session.session_id}/*")
     metrics: dict[str, float] = json.loads(written.read_text())
     return metrics
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let the project's loggers pass warnings only."""
+    logger = logging.getLogger("pointillist")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

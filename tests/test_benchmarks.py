@@ -1,8 +1,10 @@
 import itertools
 import json
+import logging
 
 import pytest
 import torch
+from kedro.framework.startup import bootstrap_project
 
 from benchmarks import __main__ as command
 from benchmarks import common, experiments, learning, machine, quality, race
@@ -16,7 +18,10 @@ def test_in_process_figures_are_those_of_kedro_run():
     task = learning.make_task(learning.read_parameters("base", {**overrides, "device": "cpu"}))
     here = learning.score(task, learning.learn(task, 3)[0], 3)
     with common.project_copy() as project:
+        bootstrap_project(project)
+        level = logging.getLogger("pointillist").level
         there = common.kedro_metrics(project, "base", overrides)
+    assert logging.getLogger("pointillist").level == level
     # Points pass through a file and a frame there, which may turn a last bit.
     expected = {name: pytest.approx(there[name], rel=1e-12) for name in NAMES}
     assert {name: here[name] for name in NAMES} == expected
