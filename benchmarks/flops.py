@@ -13,6 +13,7 @@ import cProfile
 import pstats
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,13 @@ SIZES = (256, 512, 1024, 2048)
 ROUNDS = 15
 STEPS_PER_ROUND = 40
 SAMPLES = 100_000
-PHASES = {"next": "targets", "loss": "forward", "backward": "backward", "update": "optimizer"}
-"""What the functions that the training loop calls are, in words."""
+PHASES = {
+    ("~", "<built-in method builtins.next>"): "targets",
+    ("objectives.py", "loss"): "forward",
+    ("_tensor.py", "backward"): "backward",
+    ("optimizers.py", "__call__"): "optimizer",
+}
+"""What the functions that the training loop calls are, in words, by file and name."""
 
 
 def measure(options: Options) -> Figures:
@@ -37,16 +43,16 @@ def measure(options: Options) -> Figures:
 
     parameters = learning.read_parameters("base", {"device": "cpu", **options.shortened})
     task = learning.make_task(parameters)
-    step, sampling = step_flops(task), sampling_flops(task)
-    rounds = 3 if options.smoke else ROUNDS
+    rounds, n = (3, 1_000) if options.smoke else (ROUNDS, SAMPLES)
+    step, sampling = step_flops(task), sampling_flops(task, n)
     steps = steps_by_turns(task, rounds)
     say(f"flops: {step / 1e6:.0f} MFLOP in {1e3 * median(s for s, _ in steps):.2f} ms a step")
-    samples = sampling_by_turns(task, 2 if options.smoke else 5)
+    samples = sampling_by_turns(task, n, 2 if options.smoke else 5)
     return {
         "threads": parameters.threads,
         "training step": shares(step, steps)
         | {"milliseconds": summary(1e3 * seconds for seconds, _ in steps)},
-        f"sampling, n = {SAMPLES:,}": shares(sampling, samples),
+        f"sampling, n = {n:,}": shares(sampling, samples),
         "split": split(task),
         "operators": operators(task),
     }
@@ -99,9 +105,9 @@ def step_flops(task: Task) -> int:
     return _count(lambda: list(_steps(task, 3, 3))) - _count(lambda: list(_steps(task, 2, 2)))
 
 
-def sampling_flops(task: Task) -> int:
+def sampling_flops(task: Task, n: int) -> int:
     """Count the matrix products of one chain of `_chain`."""
-    return _count(lambda: _chain(task))
+    return _count(lambda: _chain(task, n))
 
 
 def _count(run: Callable[[], object]) -> int:
@@ -112,11 +118,11 @@ def _count(run: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def _chain(task: Task) -> None:
-    """Draw samples in few steps: the rate is that of many."""
+def _chain(task: Task, n: int) -> None:
+    """Draw n samples as the recipe says: what a step costs depends on its noise."""
     from pointillist import diffusion
 
-    sampling = task.parameters.sampling.model_copy(update={"steps": 4, "n_samples": SAMPLES})
+    sampling = task.parameters.sampling.model_copy(update={"n_samples": n})
     denoiser = task.model.denoiser.eval()
     start = diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start)
     generator = diffusion.devices.generator(0, "sample")
@@ -137,13 +143,13 @@ def steps_by_turns(task: Task, rounds: int) -> list[tuple[float, float]]:
     return turns
 
 
-def sampling_by_turns(task: Task, rounds: int) -> list[tuple[float, float]]:
+def sampling_by_turns(task: Task, n: int, rounds: int) -> list[tuple[float, float]]:
     """Return for each round seconds per chain and the machine's GFLOP/s."""
-    _chain(task)
+    _chain(task, n)
     turns = []
     for _ in range(rounds):
         started = time.perf_counter()
-        _chain(task)
+        _chain(task, n)
         turns.append((time.perf_counter() - started, machine_gflops()))
     return turns
 
@@ -160,9 +166,9 @@ def split(task: Task, steps: int = 200) -> dict[str, float]:
     (loop,) = (key for key in stats if key[0].endswith("training.py") and key[2] == "train")
     total = stats[loop][3]
     shares: dict[str, float] = {}
-    for (_, _, name), (*_, callers) in stats.items():
+    for (file, _, name), (*_, callers) in stats.items():
         if loop in callers:
-            phase = next((PHASES[word] for word in PHASES if word in name), "the rest")
+            phase = PHASES.get((Path(file).name, name), "the rest")
             shares[phase] = shares.get(phase, 0.0) + callers[loop][3] / total
     shares.pop("the rest", None)
     return shares | {"the rest": 1 - sum(shares.values())}

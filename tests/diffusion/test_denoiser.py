@@ -59,10 +59,11 @@ def test_edm_coefficients_are_those_of_the_paper(sigma_data):
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
-def test_one_time_for_all_equals_a_time_for_each(prediction, kind):
+@pytest.mark.parametrize("share", [0.01, 0.4, 0.9])
+def test_one_time_for_all_equals_a_time_for_each(prediction, kind, share):
     path = make_path(Schedule(kind=kind))
     denoiser = initialize(Network(prediction=prediction), path, 0)
-    t = path.quantile(torch.tensor(0.4))
+    t = path.quantile(torch.tensor(share))
     x = torch.randn(17, 2)
     torch.testing.assert_close(denoiser(x, t), denoiser(x, t.expand(17)), rtol=1e-4, atol=1e-5)
 
@@ -115,6 +116,20 @@ def test_integrated_features_are_means_of_plain_ones_under_noise():
     torch.testing.assert_close(
         FourierFeatures(frequencies)(x), torch.cat((cosines, sines), -1), atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize(("deviation", "kept"), [(0.0, 64), (0.1, 64), (0.4, 31), (1.0, 12)])
+def test_frequencies_that_have_faded_are_left_out_and_nothing_with_them(deviation, kept):
+    embed = Denoiser(Network(input_features=64), make_path(Schedule())).embed_input
+    lengths = embed.frequencies.norm(dim=-1)
+    assert (lengths.diff() > 0).all()
+    x, weight = torch.randn(100, 2), torch.randn(8, 128)
+    features, weights = embed.project(x, torch.tensor(deviation), weight)
+    assert features.shape[1] == weights.shape[1] == 2 * kept
+    whole = embed(x, torch.full((100,), deviation)) @ weight.T
+    torch.testing.assert_close(features @ weights.T, whole, atol=1e-5, rtol=0)
+    # Beside 1, single precision doesn't see the largest of them.
+    assert all((lengths[kept:] * deviation).square().div(-2).exp() < 2**-25)
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])

@@ -26,9 +26,9 @@ from pointillist.parameters import Network
 DTYPE = torch.float32
 """Precision of the network and of its training."""
 
-# exp(-30) is far below the precision of the features it is added to. Much smaller factors would make
-# numbers so small that a processor works on them many times slower.
-_LEAST_EXPONENT = -30.0
+# Beside features of 1, what is multiplied by exp(-18) isn't there: half a unit in the last place of
+# single precision is 3e-8. Much smaller factors would make numbers that processors are slow with.
+_LEAST_EXPONENT = -18.0
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """(x_t (B, 2), t () or (B,)) -> E[x_0 | x_t] (B, 2): the common currency."""
@@ -105,7 +105,15 @@ class FourierFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed x."""
-        return torch.addmm(self._phases, x, self.frequencies.repeat(2, 1).T).cos_()
+        return self._waves(x, len(self.frequencies))
+
+    def _waves(self, x: Tensor, first: int) -> Tensor:
+        """Return cos and sin of the `first` frequencies alone, (B, 2 * first)."""
+        frequencies = self.frequencies[:first].repeat(2, 1)
+        phases = self._phases.unflatten(0, (2, -1))[:, :first].reshape(-1, 1)
+        # The phases as one more column: adding them would be another pass.
+        ones = nn.functional.pad(x, (0, 1), value=1.0)
+        return (ones @ torch.cat((frequencies, phases), 1).T).cos_()
 
 
 class IntegratedFourierFeatures(FourierFeatures):
@@ -114,16 +122,35 @@ class IntegratedFourierFeatures(FourierFeatures):
     :math:`E \cos(\omega \cdot y) = e^{-|\omega|^2 s^2 / 2} \cos(\omega \cdot x)` for
     :math:`y \sim N(x, s^2 I)`, and likewise for the sine. A detail finer than the noise says nothing
     about where x came from; so each frequency fades where it would only mislead, and the greatest
-    can be as high as the least noise asks for.
+    can be as high as the least noise asks for. Frequencies rise.
     """
 
     def forward(self, x: Tensor, deviation: Tensor) -> Tensor:  # type: ignore[override]
         """Embed x (B, d) under noise of standard `deviation` () or (B,)."""
-        decay = -0.5 * self.frequencies.square().sum(-1)
-        exponent = (deviation.square().reshape(-1, 1) * decay).clamp_(min=_LEAST_EXPONENT)
+        fading = self._exponents(deviation.reshape(-1, 1)).clamp_(min=_LEAST_EXPONENT).exp_()
         features = super().forward(x)
-        features.unflatten(-1, (2, -1)).mul_(exponent.exp_()[:, None])
+        features.unflatten(-1, (2, -1)).mul_(fading[:, None])
         return features
+
+    def project(self, x: Tensor, deviation: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features f and weights w with f @ w.T = forward(x, deviation) @ weight.T.
+
+        Noise that all points share, a `deviation` (), fades the columns of `weight` instead of every
+        row of features, and frequencies that have faded away are left out of both.
+        """
+        if deviation.ndim:
+            return self(x, deviation), weight
+        exponents = self._exponents(deviation)
+        alive = len(exponents)
+        if exponents.device.type == "cpu":  # An accelerator would have to be waited for.
+            alive = int(torch.count_nonzero(exponents > _LEAST_EXPONENT))
+        fading = exponents[:alive].clamp(min=_LEAST_EXPONENT).exp()
+        faded = weight.unflatten(1, (2, -1))[..., :alive] * fading
+        return self._waves(x, alive), faded.flatten(1)
+
+    def _exponents(self, deviation: Tensor) -> Tensor:
+        """Return the logarithms of what is left of each frequency, (..., features)."""
+        return deviation.square() * (-0.5 * self.frequencies.square().sum(-1))
 
 
 def _planar_frequencies(features: int, bandwidth: float) -> Tensor:
@@ -173,15 +200,16 @@ class Denoiser(nn.Module):
         alpha, sigma = self.path.alpha(t).to(x), self.path.sigma(t).to(x)
         tau = anchor_noise(alpha, sigma, self.network.bandwidth or 0.0)
         c_in = ((alpha * self.network.sigma_data) ** 2 + tau**2).rsqrt()
-        place = self._place(c_in[..., None] * x, c_in * tau)
         time = self._time_features(t.to(x), tau / alpha)
         # Two products, not one of the joined inputs: a time that all points share is embedded once.
-        weight_place, weight_time = self.input.weight.split((place.shape[1], time.shape[1]), 1)
+        columns = self.input.weight.shape[1] - time.shape[1]
+        weight_place, weight_time = self.input.weight.split((columns, time.shape[1]), 1)
+        place, weight_place = self._place(c_in[..., None] * x, c_in * tau, weight_place)
         shift = nn.functional.linear(time, weight_time, self.input.bias)
         h = self._activate(torch.addmm(shift, place, weight_place.T))
         for layer in self.hidden:
             update = self._activate(layer(h))
-            h = h + update if self.network.residual else update
+            h = self._join(h, update) if self.network.residual else update
         return self.output(h)
 
     def _activate(self, h: Tensor) -> Tensor:
@@ -191,10 +219,17 @@ class Denoiser(nn.Module):
             return function(h)
         return function(h, inplace=True)
 
-    def _place(self, x: Tensor, deviation: Tensor) -> Tensor:
+    def _join(self, h: Tensor, update: Tensor) -> Tensor:
+        # Of the activations, only relu's gradient asks for its own output again.
+        if torch.is_grad_enabled() and self.network.activation == "relu":
+            return h + update
+        return update.add_(h)
+
+    def _place(self, x: Tensor, deviation: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and weights whose product tells the network where x is."""
         if isinstance(self.embed_input, IntegratedFourierFeatures):
-            return self.embed_input(x, deviation)
-        return self.embed_input(x)
+            return self.embed_input.project(x, deviation, weight)
+        return self.embed_input(x), weight
 
     def _time_features(self, t: Tensor, noise_ratio: Tensor) -> Tensor:
         if self.network.time_embedding == "fourier":

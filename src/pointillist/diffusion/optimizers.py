@@ -91,16 +91,22 @@ def orthogonalize(matrices: Tensor, iterations: int = 3) -> Tensor:
     """Push the singular values of `matrices` (L, m, n) towards 1 by a quintic Newton-Schulz iteration.
 
     Coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon): they converge
-    fast to within [0.7, 1.2] rather than slowly to 1.
+    fast to within [0.7, 1.2] rather than slowly to 1. A step is X -> P X with P = a + b G + c G^2 and
+    G = X X^T, and makes P G P of G. So only the m x m matrices are walked through, and X is long once.
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalize(matrices.mT, iterations).mT
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x
+    gram = x @ x.mT
+    product: Tensor | None = None
+    for left in reversed(range(iterations)):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal(dim1=-2, dim2=-1).add_(a)
+        product = step if product is None else step @ product
+        if left:
+            gram = step @ gram @ step
+    return x if product is None else product @ x
 
 
 class Muon:
