@@ -62,7 +62,11 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
             return
         try:
             client = Client(address, timeout=10)
-        except (OSError, ValueError) as error:
+        except ValueError:
+            raise PointillistError(
+                f"{address!r} is no address of a Dask scheduler, as in tcp://127.0.0.1:8786."
+            ) from None
+        except OSError as error:
             raise PointillistError(
                 f"No Dask scheduler answers at {address}: {reason(error)}"
             ) from None

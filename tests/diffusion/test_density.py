@@ -176,6 +176,12 @@ def test_impossible_weights_are_refused(bad):
         GaussianMixture(torch.zeros(3, 2), 0.1, torch.tensor(bad))
 
 
+@pytest.mark.parametrize("bad", [-0.1, math.inf, math.nan])
+def test_impossible_bandwidths_are_refused(bad):
+    with pytest.raises(PointillistError, match="at least 0, not"):
+        GaussianMixture(torch.zeros(3, 2), bad)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_uniform_numbers_reach_anchors_in_proportion_to_their_weights(mixture, dtype):
     """Of a grid of n numbers, anchor i gets n pi_i, up to one at either end of its interval."""

@@ -143,7 +143,11 @@ def test_what_was_tried_twice_is_no_further_evidence():
 
 
 def test_a_search_that_goes_on_begins_with_what_it_has_tried():
-    space = {"x": {"low": -5.0, "high": 5.0}, "k": {"low": 1, "high": 9, "whole": True}}
+    space = {
+        "x": {"low": -5.0, "high": 5.0},
+        "k": {"low": 1, "high": 9, "whole": True},
+        "c": {"choices": [0.5, None]},
+    }
     sweep = Sweep.model_validate({"search": space, "trials": 12})
     first = Search(sweep)
     tried = [first.ask() for _ in range(7)]

@@ -203,6 +203,17 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(project):
     assert parent.info.status == "FINISHED"
 
 
+def test_ctrl_c_leaves_no_run_open(project):
+    process = start(project, "long")
+    wait_for(lambda: running(project), process)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    (parent,), children = runs(project)
+    assert process.returncode
+    assert parent.info.status == "KILLED"
+    assert set(statuses(children)) <= {"FINISHED", "KILLED"}
+
+
 @pytest.mark.soak
 def test_a_driver_that_is_killed_goes_on_with_what_is_missing(project):
     process = start(project, "long", "--workers", "2")
@@ -285,6 +296,8 @@ def test_a_cluster_runs_a_trial_where_its_resources_are(project, cluster):
         (("--address", "tcp://127.0.0.1:1", "--resources", "GPU"), "'GPU' is no resource"),
         (("--address", "tcp://127.0.0.1:1", "--resources", "GPU=-1"), "'GPU=-1' is no resource"),
         (("--address", "tcp://127.0.0.1:1", "--workers", "2"), "either"),
+        (("--address", "tcp://127.0.0.1:1x"), "is no address of a Dask scheduler, as in tcp://"),
+        (("--address", "ftp://127.0.0.1:1"), "is no address of a Dask scheduler, as in tcp://"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(project, options, said):

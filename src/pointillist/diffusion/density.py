@@ -49,7 +49,7 @@ class GaussianMixture:
     Raises
     ------
     PointillistError
-        If there are `weights` that are not N positive, finite numbers.
+        If the bandwidth is below 0 or not finite, or `weights` are not N positive, finite numbers.
     """
 
     anchors: Tensor
@@ -58,6 +58,10 @@ class GaussianMixture:
     """Share of each Gaussian, (N,), brought to a sum of 1; None: all alike."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.bandwidth < math.inf:
+            raise PointillistError(
+                f"The bandwidth of a mixture is a standard deviation: at least 0, not {self.bandwidth}."
+            )
         if self.weights is None:
             return
         weights = self.weights.to(self.anchors)

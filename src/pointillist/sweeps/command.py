@@ -60,23 +60,26 @@ def carry_out(
     settings = loader.get("mlflow", {})
     command = shlex.join(["kedro", *sys.argv[1:]])
     tags = {"sweep.metric": sweep.metric, "kedro.command": command, ASKED: asked}
-    with clusters.cluster(workers, address) as client:
-        clusters.require_able(client, resources)
-        parent = (
-            tracking.Parent.open(name, settings, project, tags)
-            if resume is None
-            else tracking.Parent.resume(resume, name, settings, project, {ASKED: asked})
-        )
-        try:
+    parent: tracking.Parent | None = None
+    try:
+        with clusters.cluster(workers, address) as client:
+            clusters.require_able(client, resources)
+            parent = (
+                tracking.Parent.open(name, settings, project, tags)
+                if resume is None
+                else tracking.Parent.resume(resume, name, settings, project, {ASKED: asked})
+            )
             order = Order(project, env, name, parent.run_id)
             again = command if resume else f"{command} --resume {parent.run_id[:8]}"
             with display.Display(name, again) as show:
                 outcomes = driver.carry_out(
                     sweep, fixed, order, parent.finished(), client, show, resources
                 )
-        except BaseException:
+    except BaseException:
+        # Once the workers have ended, and with them what they were at.
+        if parent is not None:
             parent.close("KILLED")
-            raise
+        raise
     if not outcomes:
         parent.close("FAILED")
         raise PointillistError(f"Sweep {name!r} has no trial.")

@@ -100,16 +100,19 @@ def _distribution(optuna: Any, r: Range) -> Any:
 
 
 def _value(r: Range, recorded: str) -> Any:
-    """Return the value of a parameter from MLflow's words for it; None if it can't be this range's."""
+    """Return a parameter's value from MLflow's words for it; `_FOREIGN` if it isn't of this range."""
     if r.choices is not None:
-        return next((choice for choice in r.choices if str(choice) == recorded), None)
+        return next((choice for choice in r.choices if str(choice) == recorded), _FOREIGN)
     try:
         found = float(recorded)
     except ValueError:
-        return None
+        return _FOREIGN
     if not (r.low or 0) <= found <= (r.high or 0):
-        return None
+        return _FOREIGN
     return int(found) if r.whole else found
+
+
+_FOREIGN = object()
 
 
 def _configurations(sweep: Sweep, recorded: Sequence[Mapping[str, str]]) -> list[Parameters]:
@@ -118,7 +121,7 @@ def _configurations(sweep: Sweep, recorded: Sequence[Mapping[str, str]]) -> list
     found: list[Parameters] = []
     for parameters in recorded:
         values = {name: _value(r, parameters.get(name, "")) for name, r in ranges.items()}
-        if None not in values.values() and values not in found:
+        if _FOREIGN not in values.values() and values not in found:
             found.append(values)
     return found
 
