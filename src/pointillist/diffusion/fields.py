@@ -16,10 +16,9 @@ from torch import Tensor
 from pointillist.diffusion.coarse import tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.likelihood import ode_log_prob
+from pointillist.diffusion.likelihood import BLOCK, ode_log_prob
 from pointillist.diffusion.schedules import Level, Path, noisiest
 
-_BLOCK = 1024
 _DRAWS = 4096
 
 
@@ -127,7 +126,7 @@ def densities(
     moments = mean, covariance.trace().item() / 2
     log_p = tractable(density).log_prob(y, 1.0, first.noise_ratio)
     log_q = torch.cat(
-        [ode_log_prob(denoise, rows, rungs, start, moments) for rows in y.split(_BLOCK)]
+        [ode_log_prob(denoise, rows, rungs, start, moments) for rows in y.split(BLOCK)]
     )
     step = places[1, 1] - places[0, 0]
     # Per unit of y rather than of x / alpha.
@@ -144,4 +143,4 @@ def _ask(denoise: Denoise, x: Tensor, level: Level) -> Tensor:
     assert level.time is not None
     time = torch.tensor(level.time, dtype=DTYPE)
     with torch.no_grad():
-        return torch.cat([denoise(rows.to(DTYPE), time) for rows in x.split(_BLOCK)]).to(x)
+        return torch.cat([denoise(rows.to(DTYPE), time) for rows in x.split(BLOCK)]).to(x)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,11 @@ def anchor_distances(x: Tensor, anchors: Tensor, shares: Tensor | None = None) -
 
 def sorted_projections(x: Tensor, directions: Tensor) -> Tensor:
     """Return x (n, 2) projected onto each of `directions` (P, 2) and sorted: (P, n)."""
-    return (directions @ x.T).sort(-1).values
+    projected = directions @ x.T
+    if projected.device.type == "cpu":
+        # numpy's sort is several times as fast as torch's.
+        return torch.from_numpy(np.sort(projected.numpy(), axis=-1))
+    return projected.sort(-1).values
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor) -> float:
