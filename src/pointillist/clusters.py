@@ -62,9 +62,10 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
             return
         try:
             client = Client(address, timeout=10)
-        except ValueError:
+        except (ValueError, TypeError) as error:
             raise PointillistError(
-                f"{address!r} is no address of a Dask scheduler, as in tcp://127.0.0.1:8786."
+                f"{address!r} is no address of a Dask scheduler, as in tcp://127.0.0.1:8786: "
+                f"{reason(error)}"
             ) from None
         except OSError as error:
             raise PointillistError(

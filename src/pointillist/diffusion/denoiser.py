@@ -122,7 +122,7 @@ class IntegratedFourierFeatures(FourierFeatures):
     :math:`E \cos(\omega \cdot y) = e^{-|\omega|^2 s^2 / 2} \cos(\omega \cdot x)` for
     :math:`y \sim N(x, s^2 I)`, and likewise for the sine. A detail finer than the noise says nothing
     about where x came from; so each frequency fades where it would only mislead, and the greatest
-    can be as high as the least noise asks for. Frequencies rise.
+    can be as high as the least noise asks for. Frequencies must rise: what is left out are the last.
     """
 
     def forward(self, x: Tensor, deviation: Tensor) -> Tensor:  # type: ignore[override]
@@ -136,7 +136,7 @@ class IntegratedFourierFeatures(FourierFeatures):
         """Return features f and weights w with f @ w.T = forward(x, deviation) @ weight.T.
 
         Noise that all points share, a `deviation` (), fades the columns of `weight` instead of every
-        row of features, and frequencies that have faded away are left out of both.
+        row of features, and on a CPU, frequencies that have faded away are left out of both.
         """
         if deviation.ndim:
             return self(x, deviation), weight

@@ -66,7 +66,7 @@ def sorted_projections(x: Tensor, directions: Tensor) -> Tensor:
     """Return x (n, 2) projected onto each of `directions` (P, 2) and sorted: (P, n)."""
     projected = directions @ x.T
     if projected.device.type == "cpu":
-        # numpy's sort is several times as fast as torch's.
+        # numpy sorts with vector instructions: on few cores several times as fast as torch.
         return torch.from_numpy(np.sort(projected.numpy(), axis=-1))
     return projected.sort(-1).values
 

@@ -29,9 +29,10 @@ MOST_TRANSPORTED = 10_000
 
 # Every pair is visited: with more points than this, those that come first stand for all.
 _MOST_PAIRED = 4096
-# Few enough for a block's pairs to stay in a core's cache.
+# Few enough for a block's pairs to stay in caches.
 _BLOCK_ROWS = 64
-# Its 16th power is still a number that a processor is quick with, and far below any digit of a sum.
+# Its 16th power is still a number that a processor is quick with in double precision, and far below
+# any digit of a sum.
 _LEAST_KERNEL = 1e-19
 _TREES = 30
 _SIMPLEX_STEPS = 10_000_000

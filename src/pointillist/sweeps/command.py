@@ -71,14 +71,18 @@ def carry_out(
             )
             order = Order(project, env, name, parent.run_id)
             again = command if resume else f"{command} --resume {parent.run_id[:8]}"
-            with display.Display(name, again) as show:
-                outcomes = driver.carry_out(
-                    sweep, fixed, order, parent.finished(), client, show, resources
-                )
+            try:
+                with display.Display(name, again) as show:
+                    outcomes = driver.carry_out(
+                        sweep, fixed, order, parent.finished(), client, show, resources
+                    )
+            except BaseException:
+                parent.close("KILLED")
+                raise
     except BaseException:
-        # Once the workers have ended, and with them what they were at.
+        # Workers of one's own have ended by now, and with them the trials that they were at.
         if parent is not None:
-            parent.close("KILLED")
+            parent.put_right()
         raise
     if not outcomes:
         parent.close("FAILED")

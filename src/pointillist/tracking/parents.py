@@ -129,11 +129,14 @@ class Parent:
                 self._client.log_artifact(self.run_id, str(file), folder)
 
     def close(self, status: str) -> None:
-        """End the run as FINISHED, FAILED or KILLED; in that case trials that were cut off, too."""
+        """End the run as FINISHED, FAILED or KILLED."""
         with stores.in_words(self._store):
             self._client.set_terminated(self.run_id, status)
-            if status == "KILLED":
-                put_right(self._client, self._experiment_id)
+
+    def put_right(self) -> None:
+        """Mark as KILLED what was cut off on this machine, as `put_right` does."""
+        with stores.in_words(self._store):
+            put_right(self._client, self._experiment_id)
 
 
 def patiently(call: Callable[[], T]) -> T:
