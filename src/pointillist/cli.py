@@ -216,7 +216,7 @@ def sweep(
             click.echo("Stopped.", err=True)
             context.exit(130)
     if failed:
-        raise click.ClickException(f"{failed} trials failed.")
+        raise click.ClickException(f"{failed} {'trial' if failed == 1 else 'trials'} failed.")
 
 
 run = copy.copy(kedro_run)

@@ -82,8 +82,9 @@ class ProjectHooks:
                 values["runs"] = tracking.model_versions(runs, settings, self._project)
         except PointillistError as error:
             raise ConfigurationError(str(error)) from None
-        # From here on the shape has one spelling, as it has in the catalog's paths.
-        context.config_loader["parameters"] = {**values, "shape": self._parameters.shape}
+        # From here on the shape has one spelling, as it has in the catalog's paths, and 1e3 is 1000.
+        whole = {k: v for k, v in dict(self._parameters).items() if isinstance(v, int)}
+        context.config_loader["parameters"] = {**values, **whole, "shape": self._parameters.shape}
 
     def _check_device_and_shape(self) -> None:
         name = shapes.canonical_name(self._parameters.shape)

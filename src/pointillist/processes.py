@@ -11,6 +11,11 @@ def host() -> str:
     return socket.gethostname().replace("/", "_")
 
 
+def is_there(on: str, pid: str) -> bool:
+    """Return whether `pid` is known to be another process of this machine `on`."""
+    return on == host() and pid.isdigit() and int(pid) != os.getpid() and not is_over(on, int(pid))
+
+
 def is_over(on: str, pid: int) -> bool:
     """Return whether process `pid` of the machine `on` is known to be no more."""
     if on != host():

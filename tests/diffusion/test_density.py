@@ -176,6 +176,20 @@ def test_impossible_weights_are_refused(bad):
         GaussianMixture(torch.zeros(3, 2), 0.1, torch.tensor(bad))
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [torch.zeros(0, 2), torch.zeros(4, 3), torch.zeros(4), torch.zeros(4, 2, dtype=torch.long)],
+)
+def test_impossible_anchors_are_refused(bad):
+    with pytest.raises(PointillistError, match=r"are \(N, 2\) numbers with a fraction, not"):
+        GaussianMixture(bad, 0.1)
+
+
+def test_huge_weights_are_weights():
+    heavy = GaussianMixture(torch.zeros(4, 2), 0.1, torch.full((4,), 3e38))
+    torch.testing.assert_close(heavy.shares, torch.full((4,), 0.25))
+
+
 @pytest.mark.parametrize("bad", [-0.1, math.inf, math.nan])
 def test_impossible_bandwidths_are_refused(bad):
     with pytest.raises(PointillistError, match="at least 0, not"):

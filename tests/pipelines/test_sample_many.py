@@ -56,6 +56,10 @@ def test_what_is_there_is_kept_and_what_is_damaged_or_missing_is_drawn_again(tra
     assert again["drawn now"] == 3
     assert again["digest"] == first["digest"]
     assert kept.stat().st_mtime_ns == before
+    # Whole, but another's.
+    cut.write_bytes(kept.read_bytes())
+    again = sample(trained, n=1e4)
+    assert (again["drawn now"], again["digest"]) == (1, first["digest"])
     less = sample(trained, n=7000)
     assert (less["partitions"], less["drawn now"]) == (3, 3)
     assert less["folder"] != first["folder"], "what was asked for before stays as it is"

@@ -45,6 +45,7 @@ SWEEPS = {
         "parameters": flatten(QUICK) | {"training.steps": 1_000_000},
         "grid": {"training.learning_rate": [0.001, 0.005]},
     },
+    "unfolded": {"parameters": flatten(QUICK), "list": [{"shape": "cat"}]},
     "unmeasured": {
         "metric": "kl_bound_natz",
         "parameters": flatten(QUICK),
@@ -117,7 +118,7 @@ def test_a_grid_is_ranked_recorded_and_drawn(project):
 def test_a_trial_that_fails_is_one_failed_child_and_the_exit_code_says_so(project):
     result = kedro(project, "sweep", "bad", "--workers", "1")
     assert result.returncode == 1
-    assert "1 trials failed" in result.stderr
+    assert "1 trial failed" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "unicorn" in result.stdout
     (parent,), children = runs(project)
@@ -125,6 +126,18 @@ def test_a_trial_that_fails_is_one_failed_child_and_the_exit_code_says_so(projec
     assert parent.info.status == "FAILED"
     (failed,) = [child for child in children if child.info.status == "FAILED"]
     assert "unicorn" in failed.data.tags["error"]
+
+
+def test_reports_that_cannot_be_written_are_said_in_words_and_the_table_is_printed(project):
+    (project / "data" / "08_reporting").mkdir()
+    (project / "data" / "08_reporting" / "sweeps").write_text("no folder")
+    result = kedro(project, "sweep", "unfolded", "--workers", "1")
+    assert result.returncode == 1
+    assert "can't be written to data/08_reporting/sweeps" in result.stderr
+    assert "Traceback" not in result.stderr, result.stderr
+    assert "ranked by kl_bound_nats" in result.stdout
+    (parent,), children = runs(project)
+    assert (parent.info.status, statuses(children)) == ("FAILED", ["FINISHED"])
 
 
 def test_a_wrong_parameter_is_refused_before_anything_starts(project):
@@ -213,10 +226,15 @@ def test_ctrl_c_leaves_no_run_open(project):
     process = start(project, "endless")
     try:
         wait_for(lambda: running(project), process)
+        (parent,), _ = runs(project)
+        second = kedro(project, "sweep", "endless", "--resume", parent.info.run_id[:8])
+        assert second.returncode == 1
+        assert "is under way in process" in second.stderr, second.stderr
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
+    assert f"To go on: kedro sweep endless --resume {parent.info.run_id[:8]}" in output, output
     (parent,), children = runs(project)
     assert process.returncode
     assert parent.info.status == "KILLED"

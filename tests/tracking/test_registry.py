@@ -76,6 +76,22 @@ def test_promoting_again_registers_nothing_new_and_another_metric_another_model(
     assert champion(project).version == before
 
 
+def test_only_trainings_of_one_truth_are_ranked(promoted):
+    """A broad truth is easily learnt to a few thousandths of a nat; that says nothing of a sharp one."""
+    project, versions = promoted
+    before = champion(project).version
+    broad = run(project, "train", "sample", "evaluate", data={"bandwidth": 1})
+    run(project, "promote")
+    assert champion(project).version == before
+    run(project, "promote", data={"bandwidth": 1})
+    run_ = client_of(project).get_run(champion(project).run_id)
+    assert run_.data.tags["kedro.session_id"] == broad
+    with pytest.raises(PointillistError, match=r"4 have, with another data\.\*"):
+        run(project, "promote", data={"bandwidth": 0.5})
+    run(project, "promote")
+    assert champion(project).version == before
+
+
 def test_what_cannot_be_promoted_says_what_to_do(promoted):
     project, _ = promoted
     with pytest.raises(

@@ -6,6 +6,7 @@ with an old shape, nor drawn in another's coordinates.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -137,6 +138,17 @@ def pack(checkpoint: Checkpoint) -> Tensors:
             "package_version": __version__,
         },
     )
+
+
+def of_one_truth(files: Mapping[str, Tensors], data: Data) -> dict[str, Tensors]:
+    """Return of the checkpoints by version those of `data` whose points are the newest such one's."""
+    alike = {
+        version: file
+        for version, file in files.items()
+        if Data.model_validate(file.metadata["parameters"]["data"]) == data
+    }
+    newest = alike[max(alike)].metadata["shape_digest"] if alike else None
+    return {v: file for v, file in alike.items() if file.metadata["shape_digest"] == newest}
 
 
 def unpack(file: Tensors) -> Checkpoint:

@@ -13,6 +13,7 @@ from kedro.io.core import AbstractDataset, DatasetError
 from pointillist.datasets import atomic
 
 _DIGEST = b"pointillist.digest"
+_PLACE = b"pointillist.place"
 
 
 def digest_of(points: np.ndarray) -> str:
@@ -31,7 +32,7 @@ class Partitions:
         return self.folder / f"part-{index:06d}.parquet"
 
     def digest(self, index: int, rows: int) -> str | None:
-        """Return the digest of a partition that is there, is whole and has so many rows; else None."""
+        """Return the digest of a partition that is whole, in its place and of so many rows; else None."""
         import pyarrow.parquet as pq
         from pyarrow import ArrowException
 
@@ -39,9 +40,11 @@ class Partitions:
             table = pq.read_table(self.path(index), columns=["x", "y"])
         except (OSError, ArrowException, KeyError):
             return None
-        said = (table.schema.metadata or {}).get(_DIGEST, b"").decode()
+        about = table.schema.metadata or {}
+        said, place = (about.get(key, b"").decode() for key in (_DIGEST, _PLACE))
         points = np.stack([table[name].to_numpy() for name in ("x", "y")], -1)
-        return said if len(points) == rows and digest_of(points) == said else None
+        whole = len(points) == rows and digest_of(points) == said
+        return said if whole and place == self._place(index) else None
 
     def write(self, index: int, points: np.ndarray) -> str:
         """Write a partition (n, 2) whole, with its digest, which is returned. Raises OSError."""
@@ -51,8 +54,13 @@ class Partitions:
         digest = digest_of(points)
         table = pa.table({"x": points[:, 0], "y": points[:, 1]})
         with atomic.whole(self.path(index), versioned=False) as draft:
-            pq.write_table(table.replace_schema_metadata({_DIGEST: digest}), draft)
+            about = {_DIGEST: digest, _PLACE: self._place(index)}
+            pq.write_table(table.replace_schema_metadata(about), draft)
         return digest
+
+    def _place(self, index: int) -> str:
+        # The folder is named by all that the points depend on but their index.
+        return f"{self.folder.name}/{index}"
 
 
 class PartitionsDataset(AbstractDataset[None, Partitions]):

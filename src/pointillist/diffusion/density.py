@@ -49,7 +49,8 @@ class GaussianMixture:
     Raises
     ------
     PointillistError
-        If the bandwidth is below 0 or not finite, or `weights` are not N positive, finite numbers.
+        If the anchors are not (N, 2) floating-point numbers, the bandwidth is below 0 or not finite, or
+        `weights` are not N positive, finite numbers.
     """
 
     anchors: Tensor
@@ -62,6 +63,17 @@ class GaussianMixture:
             raise PointillistError(
                 f"The bandwidth of a mixture is a standard deviation: at least 0, not {self.bandwidth}."
             )
+        anchors = self.anchors
+        if (
+            anchors.ndim != 2
+            or anchors.shape[1] != 2
+            or not len(anchors)
+            or not anchors.is_floating_point()
+        ):
+            raise PointillistError(
+                f"The anchors of a mixture are (N, 2) numbers with a fraction, not "
+                f"{tuple(anchors.shape)} of {anchors.dtype}."
+            )
         if self.weights is None:
             return
         weights = self.weights.to(self.anchors)
@@ -70,6 +82,8 @@ class GaussianMixture:
                 f"A mixture of {len(self.anchors)} anchors needs as many weights, all positive and "
                 "finite. Leave out the anchors whose weight is 0."
             )
+        # The sum of great ones would be no number.
+        weights = weights / weights.max()
         object.__setattr__(self, "weights", weights / weights.sum())
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GaussianMixture:

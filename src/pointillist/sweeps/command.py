@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.io.core import Version, generate_timestamp
+from kedro.io.core import DatasetError, Version, generate_timestamp
 
 from pointillist import clusters, tracking
 from pointillist.datasets import CSVDataset, FigureDataset
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, reason
 from pointillist.pipeline_registry import register_pipelines
 from pointillist.sweeps import display, driver, gridding, plan, ranking
 from pointillist.sweeps.plan import Sweep
@@ -88,9 +88,17 @@ def carry_out(
         parent.close("FAILED")
         raise PointillistError(f"Sweep {name!r} has no trial.")
     table = ranking.ranked(sweep, outcomes)
-    files = _save(project, name, sweep, table, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
     best = ranking.best_metrics(table)
+    try:
+        files = _save(project, name, sweep, table, outcomes)
+    except (OSError, DatasetError) as error:
+        parent.close("FAILED")
+        display.print_table(name, sweep, table, failed, [], parent.run_id)
+        raise PointillistError(
+            f"The table and the pictures can't be written to data/08_reporting/sweeps: {reason(error)}. "
+            f"The trials are in MLflow; this writes what is missing: {again}"
+        ) from None
     tracking.patiently(lambda: parent.log({f"reporting/{p.name}": p for p in files}, best))
     tracking.patiently(lambda: parent.close("FAILED" if failed else "FINISHED"))
     display.print_table(name, sweep, table, failed, files, parent.run_id)

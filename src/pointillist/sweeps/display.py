@@ -50,9 +50,11 @@ class Display:
             self._task = self._bar.add_task(self._name, total=None, words="")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if kind is KeyboardInterrupt:
+            logger.info("To go on: %s", self._again)
 
     def __call__(self, state: State) -> None:
         """Show how far it is."""

@@ -79,7 +79,8 @@ class Parent:
         Raises
         ------
         PointillistError
-            If there is no such run, or more than one, or it is another sweep's, or was begun otherwise.
+            If there is no such run, or more than one, or it is another sweep's, was begun otherwise, or
+            is under way on this machine.
         """
         client, experiment_id, store = _connected(settings, project)
         with stores.in_words(store):
@@ -105,6 +106,11 @@ class Parent:
             raise PointillistError(
                 f"The sweep {prefix!r} was begun by another command; only --resume may be added: "
                 f"{had.get('kedro.command', '')}"
+            )
+        on, _, pid = had.get(PROCESS, "").rpartition(":")
+        if runs[0].info.status == "RUNNING" and processes.is_there(on, pid):
+            raise PointillistError(
+                f"The sweep {prefix!r} is under way in process {pid}. Wait for its end, or stop it."
             )
         parent = cls(client, experiment_id, runs[0], store)
         client.set_tag(parent.run_id, PROCESS, _process())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,4 +95,5 @@ def measure(
         **distances,
         "n_eval": float(len(compared)),
     }
-    return metrics, bound
+    # A path of one step has no step error.
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}, bound

@@ -11,7 +11,7 @@ from pointillist import artifacts
 from pointillist.datasets import Package
 from pointillist.datasets.models import TrainedModel
 from pointillist.errors import PointillistError
-from pointillist.parameters import Promotion, Sampling
+from pointillist.parameters import Data, Promotion, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -22,24 +22,37 @@ def choose_champion(
     shape: str,
     sampling: Sampling,
     promotion: Promotion,
+    data: Data,
 ) -> Package:
-    """Take the model with the best metric among the trainings whose model is still on disk."""
+    """Take the model with the best metric among the trainings whose model is still on disk.
+
+    Metrics are against a training's own truth. So only those of one truth are ranked: that of `data` and,
+    if the shape has changed, of its newest points.
+    """
     metric = promotion.metric
     mine = training_runs[training_runs["shape"] == shape] if len(training_runs) else training_runs
     there = [f"{shape}/{version}" in trained_models for version in mine.get("version", [])]
     mine = mine[there] if len(mine) else mine
-    if mine.empty or metric not in mine or mine[metric].isna().all():
+    mine = mine[mine[metric].notna()] if metric in mine else mine[:0]
+    models = {v: trained_models[f"{shape}/{v}"].read() for v in mine.get("version", [])}
+    alike = artifacts.checkpoint.of_one_truth(models, data)
+    if not alike:
+        others = f" ({len(models)} have, with another data.*)" if models else ""
         raise PointillistError(
-            f"No training of {shape!r} in MLflow has the metric {metric!r} and its model on disk. "
+            f"No training of {shape!r} in MLflow has the metric {metric!r} and its model on disk"
+            f"{others}. "
             f"Train and evaluate one: kedro run --pipelines train,sample,evaluate --params shape={shape}"
         )
+    if len(alike) < len(models):
+        logger.info("%d trainings of another truth are left out.", len(models) - len(alike))
+    mine = mine[mine["version"].isin(list(alike))]
     ranked = mine.sort_values(metric, ascending=promotion.direction == "minimize")
     best = ranked.iloc[0]
-    model = trained_models[f"{shape}/{best['version']}"].read()
+    model = alike[best["version"]]
     artifacts.checkpoint.unpack(model)
     logger.info(
         "Of %d trainings of %s, %s has the best %s: %.4g.",
-        int(mine[metric].notna().sum()),
+        len(mine),
         shape,
         best["version"],
         metric,

@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "params:shape",
                     "params:sampling",
                     "params:promotion",
+                    "params:data",
                 ],
                 "champion",
                 name="choose_champion",
