@@ -88,6 +88,9 @@ def test_only_trainings_of_one_truth_are_ranked(promoted):
     assert run_.data.tags["kedro.session_id"] == broad
     with pytest.raises(PointillistError, match=r"4 have, with another data\.\*"):
         run(project, "promote", data={"bandwidth": 0.5})
+    # One that is damaged costs the others nothing.
+    (broken,) = project.glob(f"data/06_models/dino/denoiser.safetensors/{broad}/*.safetensors")
+    broken.write_bytes(b"rubbish")
     run(project, "promote")
     assert champion(project).version == before
 

@@ -34,7 +34,15 @@ def choose_champion(
     there = [f"{shape}/{version}" in trained_models for version in mine.get("version", [])]
     mine = mine[there] if len(mine) else mine
     mine = mine[mine[metric].notna()] if metric in mine else mine[:0]
-    models = {v: trained_models[f"{shape}/{v}"].read() for v in mine.get("version", [])}
+    models = {}
+    for version in mine.get("version", []):
+        try:
+            model = trained_models[f"{shape}/{version}"].read()
+            artifacts.checkpoint.unpack(model)
+        except PointillistError as error:
+            logger.warning("%s is left out: %s", version, error)
+        else:
+            models[version] = model
     alike = artifacts.checkpoint.of_one_truth(models, data)
     if not alike:
         others = f" ({len(models)} have, with another data.*)" if models else ""
@@ -48,8 +56,6 @@ def choose_champion(
     mine = mine[mine["version"].isin(list(alike))]
     ranked = mine.sort_values(metric, ascending=promotion.direction == "minimize")
     best = ranked.iloc[0]
-    model = alike[best["version"]]
-    artifacts.checkpoint.unpack(model)
     logger.info(
         "Of %d trainings of %s, %s has the best %s: %.4g.",
         len(mine),
@@ -61,7 +67,7 @@ def choose_champion(
     return Package(
         f"pointillist-{shape}",
         str(best["run_id"]),
-        model,
+        alike[best["version"]],
         sampling.model_dump(mode="json"),
         {metric: float(best[metric])},
     )
