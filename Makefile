@@ -44,7 +44,7 @@ format: $(VENV)/.installed-dev ## format the code and mend what lint can mend
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.installed-dev ## write docs/parameters.md from the parameter model
-	$(BIN)/python -m pointillist.parameters > docs/parameters.md
+	$(BIN)/python -m docs.make_parameters > docs/parameters.md
 
 pictures: $(VENV)/.installed-dev ## make every picture of the README and the docs anew (4 minutes)
 	$(BIN)/python -m docs.make_pictures

@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import yaml
 
-from pointillist.parameters import nested
+from pointillist.groups import nested
 
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent

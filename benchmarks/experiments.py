@@ -18,10 +18,10 @@ from torch._inductor import config as inductor
 
 from pointillist.diffusion import objectives
 from pointillist.diffusion import training as training_module
+from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, learning_rate_factor, train
-from pointillist.parameters import Training
 
 Update = Callable[[float], None]
 """factor -> None: one step of an optimizer, at `factor` times its peak learning rate."""

@@ -14,10 +14,12 @@ import torch
 
 from benchmarks.common import PROJECT
 from pointillist import artifacts, diffusion, shapes
+from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, train
-from pointillist.parameters import Parameters, Training, nested, validate
+from pointillist.groups import nested
+from pointillist.parameters import Parameters, validate
 
 Train = Callable[[Denoiser, GaussianMixture, Training, torch.Generator], Iterator[TrainingReport]]
 """What `training.train` is: it trains the denoiser in place."""

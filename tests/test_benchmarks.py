@@ -8,7 +8,7 @@ from kedro.framework.startup import bootstrap_project
 
 from benchmarks import __main__ as command
 from benchmarks import common, experiments, learning, machine, quality, race
-from pointillist.parameters import nested
+from pointillist.groups import nested
 
 NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
 

@@ -8,7 +8,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner
 
 from pointillist.cli import cli
-from pointillist.parameters import Parameters, flatten
+from pointillist.groups import flatten
+from pointillist.parameters import Parameters
 
 NAMES = sorted({*flatten(Parameters().model_dump()), *Parameters.model_fields})
 VALUES = (

@@ -7,8 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs.make_parameters import reference
 from pointillist.errors import PointillistError
-from pointillist.parameters import Parameters, flatten, nested, reference, validate
+from pointillist.groups import flatten, nested
+from pointillist.parameters import Parameters, validate
 
 PROJECT = Path(__file__).parent.parent
 DEFAULTS = flatten(Parameters().model_dump(mode="json"))

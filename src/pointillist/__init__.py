@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from pointillist.diffusion.config import Network, Sampling, Schedule, Training
     from pointillist.diffusion.denoiser import Denoiser, exact_denoiser, fitted, initialize
     from pointillist.diffusion.density import GaussianMixture
     from pointillist.diffusion.samplers import draw, reverse_chain
     from pointillist.diffusion.schedules import make_path
     from pointillist.diffusion.training import train
     from pointillist.errors import PointillistError
-    from pointillist.parameters import Network, Sampling, Schedule, Source, Training
     from pointillist.shapes import Normalizer
+    from pointillist.shapes.config import Source
     from pointillist.shapes.sources import load as load_shape
 
 __version__ = "0.1.0"
@@ -34,7 +35,8 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
         "diffusion.schedules": ["make_path"],
         "diffusion.training": ["train"],
         "errors": ["PointillistError"],
-        "parameters": ["Network", "Sampling", "Schedule", "Source", "Training"],
+        "diffusion.config": ["Network", "Sampling", "Schedule", "Training"],
+        "shapes.config": ["Source"],
         "shapes": ["Normalizer"],
     },
 )

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.parameters import flatten
+from pointillist.groups import flatten
 from pointillist.terminal import display
 
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")

@@ -155,7 +155,7 @@ def print_shapes(folder: Path) -> None:
 
     from pointillist import shapes
     from pointillist.errors import PointillistError
-    from pointillist.parameters import Source
+    from pointillist.shapes.config import Source
 
     table = Table(box=None, pad_edge=False)
     table.add_column("shape")

@@ -7,12 +7,12 @@ import torch
 
 from pointillist.diffusion import coarse
 from pointillist.diffusion.coarse import CoarseMixture, tractable
+from pointillist.diffusion.config import Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.likelihood import kl_bound, kl_ode
 from pointillist.diffusion.samplers import start_distribution
 from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Schedule
 
 N = 10_000
 

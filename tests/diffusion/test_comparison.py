@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from pointillist.diffusion import comparison, devices, samplers
+from pointillist.diffusion.config import Samplers, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Samplers, Schedule
 
 
 def table(ring, denoisers=None, score=lambda x: {}, schedule=Schedule(), **options):

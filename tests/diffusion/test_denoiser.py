@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from pointillist.diffusion.config import Network, Schedule
 from pointillist.diffusion.denoiser import (
     Denoiser,
     FourierFeatures,
@@ -16,7 +17,6 @@ from pointillist.diffusion.denoiser import (
 )
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Network, Schedule
 
 PREDICTIONS = ["eps", "x0", "v", "flow", "edm"]
 x0 = torch.tensor([[0.3, -1.2], [2.0, 0.1]]).double()

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from pointillist.diffusion import fields, likelihood, samplers
+from pointillist.diffusion.config import Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Schedule
 
 PATHS = [Schedule(), Schedule(kind="cosine"), Schedule(kind="rectified_flow")]
 

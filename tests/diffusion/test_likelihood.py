@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
+from pointillist.diffusion.config import Network, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser, initialize
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.devices import reached_from_cpu
 from pointillist.diffusion.likelihood import kl_bound, kl_ode, ode_log_prob, risk_by_noise
 from pointillist.diffusion.samplers import start_distribution
 from pointillist.diffusion.schedules import LogUniformPath, level, make_path
-from pointillist.parameters import Network, Schedule
 
 
 def bound(denoise, density, path, start="moments", **options):

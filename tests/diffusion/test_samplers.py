@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pointillist.diffusion import samplers
+from pointillist.diffusion.config import Sampling, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import CLEAN, levels, make_path
-from pointillist.parameters import Sampling, Schedule
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from pointillist.diffusion.config import Schedule
 from pointillist.diffusion.schedules import CLEAN, DiscretePath, level, levels, make_path, noisiest
-from pointillist.parameters import Schedule
 
 diffusers = pytest.importorskip("diffusers")
 

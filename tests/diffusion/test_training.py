@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pointillist.diffusion import objectives, training
+from pointillist.diffusion.config import Network, Schedule, Training
 from pointillist.diffusion.denoiser import initialize
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.optimizers import Adam, FlatWeights, Muon, orthogonalize
 from pointillist.diffusion.schedules import make_path
-from pointillist.parameters import Network, Schedule, Training
 
 SMALL = Network(width=32, depth=2, input_features=8, time_features=4)
 

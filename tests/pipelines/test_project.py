@@ -21,7 +21,7 @@ from PIL import Image
 from pointillist import artifacts, shapes
 from pointillist.datasets.tensors import decode
 from pointillist.errors import PointillistError
-from pointillist.parameters import flatten
+from pointillist.groups import flatten
 
 QUICK = {
     "threads": 1,

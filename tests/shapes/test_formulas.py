@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 from sklearn import datasets
 
 from pointillist.errors import PointillistError
-from pointillist.parameters import Source
 from pointillist.shapes import formulas
+from pointillist.shapes.config import Source
 
 KNOBS = ("noise", "count", "turns")
 

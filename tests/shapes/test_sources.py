@@ -10,7 +10,7 @@ import pytest
 
 from pointillist import shapes
 from pointillist.errors import PointillistError
-from pointillist.parameters import Source
+from pointillist.shapes.config import Source
 
 COUNTS = {
     "bunny": 517,

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pointillist.parameters import flatten
+from pointillist.groups import flatten
 from pointillist.sweeps import worker
 from pointillist.sweeps.plan import Trial
 from pointillist.sweeps.worker import Order

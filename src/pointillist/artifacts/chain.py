@@ -11,9 +11,9 @@ import torch
 from pointillist import __version__, shapes
 from pointillist.artifacts.checkpoint import Checkpoint
 from pointillist.datasets import Tensors
+from pointillist.diffusion.config import Sampling
 from pointillist.diffusion.samplers import Chain
 from pointillist.errors import PointillistError
-from pointillist.parameters import Sampling
 
 
 def pack(

@@ -16,11 +16,11 @@ import torch
 
 from pointillist import __version__, shapes
 from pointillist.datasets import Tensors
+from pointillist.diffusion.config import Data, Network, Schedule, Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
 from pointillist.errors import PointillistError
-from pointillist.parameters import Data, Network, Schedule, Training
 
 _WEIGHTS = "denoiser."
 _MOST_GHOSTS = 20_000

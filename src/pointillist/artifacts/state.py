@@ -12,7 +12,7 @@ from pointillist import __version__
 from pointillist.datasets import Tensors
 from pointillist.diffusion.training import State
 from pointillist.errors import PointillistError
-from pointillist.parameters import flatten
+from pointillist.groups import flatten
 
 # What may change without changing what is learnt.
 _FREE = ("training.steps", "training.report_every", "training.checkpoint_seconds")

@@ -11,7 +11,7 @@ from kedro.io.core import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from pointillist import shapes
-from pointillist.parameters import Source
+from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pointillist.diffusion import samplers
+from pointillist.diffusion.config import Samplers, Sampling
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.diffusion.schedules import Path
-from pointillist.parameters import Samplers, Sampling
 
 NAMES: tuple[str, ...] = get_args(Sampling.model_fields["sampler"].annotation)
 """Every sampler there is."""

@@ -19,9 +19,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from pointillist.diffusion.config import Network
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Path
-from pointillist.parameters import Network
 
 DTYPE = torch.float32
 """Precision of the network and of its training."""

@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
-from pointillist.parameters import Training
 
 
 class Update(Protocol):

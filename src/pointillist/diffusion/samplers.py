@@ -16,10 +16,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from pointillist.diffusion.config import Sampling
 from pointillist.diffusion.denoiser import Denoise, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, levels, noisiest
-from pointillist.parameters import Sampling
 
 Sampler = Callable[[Denoise, Tensor, list[Level], torch.Generator], Iterator[Tensor]]
 

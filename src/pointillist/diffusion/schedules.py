@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from pointillist.diffusion.config import Schedule
 from pointillist.errors import PointillistError
-from pointillist.parameters import Schedule
 
 # Of numbers as large as the noise, 1, single precision tells those apart that differ by 1e-7.
 _LEAST_ALPHA = 1e-7

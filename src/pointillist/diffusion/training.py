@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from pointillist.diffusion import objectives
+from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.objectives import Batch
 from pointillist.diffusion.optimizers import FlatWeights, make_updates
 from pointillist.errors import PointillistError
-from pointillist.parameters import Training
 
 State = dict[str, Tensor]
 """All that the rest of a training depends on, by name: its step, weights, average, the memory of its

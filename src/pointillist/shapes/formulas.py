@@ -18,7 +18,7 @@ from pointillist.shapes.curves import along
 if TYPE_CHECKING:
     import numpy as np
 
-    from pointillist.parameters import Source
+    from pointillist.shapes.config import Source
 
 N_POINTS = 2_000
 _KNOBS = ("noise", "count", "turns")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from pointillist.parameters import Source
+    from pointillist.shapes.config import Source
 
 _ALONG_LINES, _IN_AREAS = 1000, 4000
 

@@ -17,7 +17,7 @@ from pointillist.shapes import data_morph, formulas, pictures, tables, vector
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pointillist.parameters import Source
+    from pointillist.shapes.config import Source
     from pointillist.shapes.materials import Material
 
 Kind = Literal["file", "word", "starter", "target", "formula"]
@@ -174,7 +174,7 @@ def load(
     PointillistError
         As `find`, `read` and `Material.place` do.
     """
-    from pointillist.parameters import Source
+    from pointillist.shapes.config import Source
 
     found = find(shape, folder or Path("data/01_raw"), shape_file)
     return read(found).place(options or Source())

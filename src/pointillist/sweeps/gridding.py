@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pointillist import artifacts
 from pointillist.datasets import TensorsDataset
-from pointillist.parameters import Sampling
+from pointillist.diffusion.config import Sampling
 from pointillist.pipelines.explain.nodes import moments_of
 from pointillist.sweeps.worker import Outcome
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.parameters import Group, flatten, nested, validate
+from pointillist.groups import Group, flatten, nested
+from pointillist.parameters import validate
 
 Parameters = Mapping[str, Any]
 """Dotted names and values."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pointillist import tracking
 from pointillist.errors import PointillistError, causes, reason
-from pointillist.parameters import nested
+from pointillist.groups import nested
 from pointillist.sweeps.plan import Trial
 
 

@@ -24,7 +24,8 @@ from kedro.pipeline import Pipeline
 
 from pointillist import processes, shapes
 from pointillist.errors import reason
-from pointillist.parameters import Parameters, flatten, validate
+from pointillist.groups import flatten
+from pointillist.parameters import Parameters, validate
 from pointillist.progress import hearing, listening
 from pointillist.tracking import parents, sync
 from pointillist.tracking import store as stores

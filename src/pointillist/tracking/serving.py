@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pointillist import artifacts, diffusion
 from pointillist.datasets.tensors import decode
+from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
-from pointillist.parameters import Sampling, validate
+from pointillist.parameters import validate
 
 if TYPE_CHECKING:
     import pandas as pd

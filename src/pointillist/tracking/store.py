@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from pointillist.datasets import atomic
 from pointillist.errors import PointillistError, reason
-from pointillist.parameters import Group
+from pointillist.groups import Group
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 from pointillist import artifacts, rendering
 from pointillist.datasets.models import TrainedModel
+from pointillist.diffusion.config import Evaluation, Sampling
 from pointillist.errors import PointillistError, nearest
-from pointillist.parameters import Evaluation, Player, Sampling, flatten
+from pointillist.groups import flatten
 from pointillist.pipelines.evaluate.nodes import measure
 from pointillist.pipelines.player.nodes import scene_of
 from pointillist.pipelines.report.nodes import said
 from pointillist.pipelines.sample.nodes import run_chain
 from pointillist.progress import count
+from pointillist.rendering.config import Player
 
 
 def compare_models(

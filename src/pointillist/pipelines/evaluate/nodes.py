@@ -10,7 +10,7 @@ import pandas as pd
 
 from pointillist import artifacts, diffusion
 from pointillist.datasets import Tensors
-from pointillist.parameters import Evaluation
+from pointillist.diffusion.config import Evaluation
 
 if TYPE_CHECKING:
     import torch

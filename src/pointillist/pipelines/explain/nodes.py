@@ -8,8 +8,9 @@ import numpy as np
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Rendering, Sampling, Schedule
+from pointillist.diffusion.config import Sampling, Schedule
 from pointillist.progress import track
+from pointillist.rendering.config import Rendering
 
 if TYPE_CHECKING:
     import torch

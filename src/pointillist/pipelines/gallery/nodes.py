@@ -9,9 +9,10 @@ import numpy as np
 
 from pointillist import artifacts, diffusion, rendering, shapes
 from pointillist.datasets.models import TrainedModel
+from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
-from pointillist.parameters import Sampling, Source
 from pointillist.progress import count
+from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
 from pointillist.shapes.points import split
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from pointillist import shapes
-from pointillist.parameters import Data, Source
+from pointillist.diffusion.config import Data
+from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
 from pointillist.shapes.points import flatness, split
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Player, Sampling
+from pointillist.diffusion.config import Sampling
 from pointillist.pipelines.sample.nodes import run_chain
+from pointillist.rendering.config import Player
 
 
 def make_player(

@@ -10,8 +10,9 @@ import pandas as pd
 from pointillist import artifacts
 from pointillist.datasets import Package
 from pointillist.datasets.models import TrainedModel
+from pointillist.diffusion.config import Data, Sampling
 from pointillist.errors import PointillistError
-from pointillist.parameters import Data, Promotion, Sampling
+from pointillist.parameters import Promotion
 
 logger = logging.getLogger(__name__)
 

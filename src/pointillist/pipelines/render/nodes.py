@@ -6,8 +6,8 @@ import pandas as pd
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Rendering
 from pointillist.progress import track
+from pointillist.rendering.config import Rendering
 
 _STRIP_LEVELS = 7
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from pointillist import __version__, artifacts, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Parameters, Player, flatten
+from pointillist.groups import flatten
+from pointillist.parameters import Parameters
 from pointillist.pipelines.explain import nodes as explain
 from pointillist.pipelines.player.nodes import scenes_of
 from pointillist.pipelines.render import nodes as render
+from pointillist.rendering.config import Player
 
 _PACKAGES = ("torch", "numpy", "kedro", "mlflow")
 # What null becomes when a network is fitted to its shape.

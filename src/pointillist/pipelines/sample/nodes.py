@@ -6,7 +6,7 @@ import pandas as pd
 
 from pointillist import artifacts, diffusion
 from pointillist.datasets import Tensors
-from pointillist.parameters import Sampling
+from pointillist.diffusion.config import Sampling
 from pointillist.progress import track
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from pointillist import artifacts, clusters, diffusion
 from pointillist.datasets import Partitions, Tensors
 from pointillist.datasets.tensors import decode, encode
-from pointillist.parameters import Many, Sampling
+from pointillist.diffusion.config import Sampling
+from pointillist.parameters import Many
 from pointillist.progress import count
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pointillist import artifacts, diffusion, rendering
 from pointillist.datasets import Tensors
-from pointillist.parameters import Samplers
+from pointillist.diffusion.config import Samplers
 from pointillist.progress import track
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pointillist import artifacts, diffusion, shapes
 from pointillist.datasets import Tensors, TrainingStates
+from pointillist.diffusion.config import Data, Network, Schedule, Training
 from pointillist.errors import PointillistError
-from pointillist.parameters import Data, Network, Schedule, Training
 from pointillist.progress import tell, track
 from pointillist.shapes.points import split
 

@@ -1,0 +1,58 @@
+"""What all groups of parameters have in common: see `parameters` for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Pair = tuple[float, float]
+
+PositivePair = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+
+class Group(BaseModel):
+    """A group of parameters: unknown names and infinite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def alone(value: Any) -> Any:
+    """Take a single number for a list of one, which is what a command line can hold."""
+    return (value,) if isinstance(value, int) else value
+
+
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return `values`. Raises ValueError if one of them is given twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("each must be given once only")
+    return values
+
+
+def by_plus(value: Any) -> Any:
+    """Split what a command line joins by +."""
+    return tuple(value.split("+")) if isinstance(value, str) else value
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested `values` as one level with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted names as nested groups: what `flatten` takes apart."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        place = result
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return result
