@@ -175,28 +175,32 @@ def print_shapes(folder: Path) -> None:
     )
 
 
-def print_summary(
-    shape: str, metrics: Mapping[str, float] | None, facts: Mapping[str, str]
-) -> None:
-    """Print metrics beside their floors, if there are any, and the `facts` that follow from a run."""
+def print_metrics(shape: str, metrics: Mapping[str, float]) -> None:
+    """Print the metrics of samples beside their floors."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    if metrics is not None:
-        table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
-        for heading in ("", "samples", "floor", "ratio"):
-            table.add_column(heading, justify="right" if heading else "left")
-        for name in (*_METRICS, *({"w2"} & set(metrics))):
-            value, floor = metrics[name], metrics[f"{name}_floor"]
-            ratio = f"{value / floor:.2f}" if floor else "-"
-            table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
-        for name in ("kl_bound_nats", "kl_ode_nats"):
-            # What the draws and what the steps leave open.
-            error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name}_step_error", 0))
-            table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {error:.4f}")
-        console.print()
-        console.print(table)
+    table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
+    for heading in ("", "samples", "floor", "ratio"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name in (*_METRICS, *({"w2"} & set(metrics))):
+        value, floor = metrics[name], metrics[f"{name}_floor"]
+        ratio = f"{value / floor:.2f}" if floor else "-"
+        table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
+    for name in ("kl_bound_nats", "kl_ode_nats"):
+        # What the draws and what the steps leave open.
+        error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name}_step_error", 0))
+        table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {error:.4f}")
+    console.print()
+    console.print(table)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print `facts` by title, a line each."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
     console.print()
     width = max(map(len, facts), default=0)
     for name, text in facts.items():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pointillist import artifacts, rendering
-from pointillist.datasets.models import TrainedModel
+from pointillist import rendering
+from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Evaluation, Sampling
 from pointillist.errors import PointillistError, nearest
 from pointillist.groups import flatten
+from pointillist.models import TrainedDenoiser
 from pointillist.pipelines.evaluate.nodes import measure
 from pointillist.pipelines.player.nodes import scene_of
 from pointillist.pipelines.report.nodes import said
@@ -18,7 +19,7 @@ from pointillist.rendering.config import Player
 
 
 def compare_models(
-    trained_models: Mapping[str, TrainedModel],
+    trained_models: Mapping[str, SavedModel],
     runs: str | None,
     sampling: Sampling,
     evaluation: Evaluation,
@@ -31,7 +32,7 @@ def compare_models(
     models, scenes, metrics, histories = [], [], [], {}
     for label, trained in count(list(zip("AB", chosen, strict=True)), "Comparing", "model"):
         title = f"{label}: {trained.shape}, {trained.version}"
-        model = artifacts.checkpoint.unpack(trained.read())
+        model = trained.read()
         recorder = run_chain(model, sampling, seed, device)
         points = model.original(recorder.samples())
         models.append(model)
@@ -52,9 +53,7 @@ def compare_models(
     )
 
 
-def choose(
-    models: Mapping[str, TrainedModel], runs: str | None
-) -> tuple[TrainedModel, TrainedModel]:
+def choose(models: Mapping[str, SavedModel], runs: str | None) -> tuple[SavedModel, SavedModel]:
     """Find the two models that `runs` names: versions, joined by +.
 
     Raises
@@ -74,7 +73,7 @@ def choose(
     return a, b
 
 
-def _named(models: Mapping[str, TrainedModel], name: str, there: str) -> TrainedModel:
+def _named(models: Mapping[str, SavedModel], name: str, there: str) -> SavedModel:
     """Find the model of a version, or of SHAPE/VERSION where several shapes have that version."""
     found = [key for key, model in models.items() if name in (key, model.version)]
     if not found:
@@ -89,9 +88,7 @@ def _named(models: Mapping[str, TrainedModel], name: str, there: str) -> Trained
     return models[found[0]]
 
 
-def differences(
-    a: artifacts.checkpoint.Checkpoint, b: artifacts.checkpoint.Checkpoint
-) -> list[tuple[str, str, str]]:
+def differences(a: TrainedDenoiser, b: TrainedDenoiser) -> list[tuple[str, str, str]]:
     """Return the parameters in which two models differ, the shape among them: name, a's, b's."""
     here = {"shape": a.shape, **flatten(a.parameters)}
     there = {"shape": b.shape, **flatten(b.parameters)}

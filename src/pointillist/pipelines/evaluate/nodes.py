@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pointillist import artifacts, diffusion
-from pointillist.datasets import Tensors
+from pointillist import diffusion
 from pointillist.diffusion.config import Evaluation
+from pointillist.models import ReverseChain, TrainedDenoiser
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def measure_samples(
     samples: pd.DataFrame,
-    reverse_chain: Tensors,
-    denoiser: Tensors,
+    reverse_chain: ReverseChain,
+    denoiser: TrainedDenoiser,
     evaluation: Evaluation,
     seed: int,
     device: str,
@@ -29,15 +29,14 @@ def measure_samples(
     The network is measured without samples too: the divergences in nats, and what each noise level
     adds to the bound.
     """
-    artifacts.chain.require_same_model(reverse_chain, denoiser, samples)
-    model = artifacts.checkpoint.unpack(denoiser)
-    start = reverse_chain.metadata["sampling"]["start"]
-    metrics, bound = measure(model, samples.to_numpy(), start, evaluation, seed, device)
+    reverse_chain.require_model(denoiser, samples)
+    start = reverse_chain.sampling.start
+    metrics, bound = measure(denoiser, samples.to_numpy(), start, evaluation, seed, device)
     return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))
 
 
 def measure(
-    model: artifacts.checkpoint.Checkpoint,
+    model: TrainedDenoiser,
     samples: np.ndarray,
     start_rule: str,
     evaluation: Evaluation,
@@ -46,7 +45,7 @@ def measure(
 ) -> tuple[dict[str, float], diffusion.likelihood.KLBound]:
     """Return every metric of a model and its samples (n, 2, original coordinates), and the bound."""
     where = diffusion.devices.resolve(device)
-    model.to(where)
+    model = model.to(where)
     generator = diffusion.devices.generator(seed, "evaluate")
     compared = model.standardize(samples[: evaluation.n_eval])
     anchors = model.standardize(model.points)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pointillist import artifacts, diffusion, rendering
-from pointillist.datasets import Tensors
+from pointillist import diffusion, rendering
 from pointillist.diffusion.config import Sampling, Schedule
+from pointillist.models import Snapshots, TrainedDenoiser
 from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
@@ -21,10 +21,10 @@ _POINTS, _STEPS = 200, 60
 _MOMENT_POINTS, _MOMENT_STEPS, _FRAMES_BETWEEN = 1500, 20, 6
 
 
-def draw_scores(denoiser: Tensors, seed: int, device: str) -> rendering.figures.Figure:
+def draw_scores(denoiser: TrainedDenoiser, seed: int, device: str) -> rendering.figures.Figure:
     """Draw the learned score beside the exact one, and the denoiser's error, at five noise levels."""
     where = diffusion.devices.resolve(device)
-    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    model = denoiser.to(where)
     places, window = _grid(model, _SCORE_SIDE, 0.35)
     found = diffusion.fields.fields(
         diffusion.devices.reached_from_cpu(model.denoiser, where),
@@ -49,10 +49,10 @@ def draw_scores(denoiser: Tensors, seed: int, device: str) -> rendering.figures.
     return rendering.fields.score_fields(planes, window, model.stretch)
 
 
-def draw_density(denoiser: Tensors, device: str) -> rendering.figures.Figure:
+def draw_density(denoiser: TrainedDenoiser, device: str) -> rendering.figures.Figure:
     """Draw the density of the network's probability-flow ODE beside the true one."""
     where = diffusion.devices.resolve(device)
-    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    model = denoiser.to(where)
     places, window = _grid(model, _DENSITY_SIDE, 0.2)
     path = model.denoiser.path
     found = diffusion.fields.densities(
@@ -73,9 +73,9 @@ def draw_density(denoiser: Tensors, device: str) -> rendering.figures.Figure:
     )
 
 
-def draw_trajectories(denoiser: Tensors, seed: int) -> rendering.figures.Figure:
+def draw_trajectories(denoiser: TrainedDenoiser, seed: int) -> rendering.figures.Figure:
     """Draw the ways of points: the network's, the exact ones, and those of other schedules."""
-    model = artifacts.checkpoint.unpack(denoiser)
+    model = denoiser
     own, stretch = model.denoiser.path, _stretch(model)
     exact = diffusion.denoiser.exact_denoiser
     # Of a million points a part is enough for the eye, and for the ways of 200.
@@ -100,11 +100,11 @@ def draw_trajectories(denoiser: Tensors, seed: int) -> rendering.figures.Figure:
 
 
 def film_training(
-    training_snapshots: Tensors, denoiser: Tensors, rendering_: Rendering, seed: int
+    training_snapshots: Snapshots, denoiser: TrainedDenoiser, rendering_: Rendering, seed: int
 ) -> tuple[rendering.figures.Figure, bytes]:
     """Show what the network painted from the same noise at some moments of its training."""
-    model = artifacts.checkpoint.unpack(denoiser)
-    steps, clouds = moments_of(training_snapshots, denoiser, model, seed)
+    model = denoiser
+    steps, clouds = moments_of(training_snapshots, model, seed)
     frames = rendering.animation.draw_training(
         clouds,
         steps,
@@ -128,9 +128,8 @@ def film_training(
 
 
 def moments_of(
-    training_snapshots: Tensors,
-    denoiser: Tensors,
-    model: artifacts.checkpoint.Checkpoint,
+    training_snapshots: Snapshots,
+    model: TrainedDenoiser,
     seed: int,
     sampling: Sampling | None = None,
 ) -> tuple[list[int], np.ndarray]:
@@ -149,7 +148,7 @@ def moments_of(
     if sampling is not None:
         few = sampling.model_copy(update={"n_samples": _MOMENT_POINTS})
     steps, clouds = [], []
-    for step, network in artifacts.snapshots.denoisers(training_snapshots, denoiser):
+    for step, network in training_snapshots.denoisers(model):
         generator = diffusion.devices.generator(seed, "film_training")
         drawn = diffusion.samplers.draw(network, model.density, few, generator)
         steps.append(step)
@@ -160,7 +159,7 @@ def moments_of(
 def _ways(
     denoise: diffusion.denoiser.Denoise,
     path: diffusion.schedules.Path,
-    model: artifacts.checkpoint.Checkpoint,
+    model: TrainedDenoiser,
     seed: int,
 ) -> np.ndarray:
     """Return the states (steps + 1, n, 2) of Heun's method along a path, as the path has them.
@@ -179,7 +178,7 @@ def _ways(
 
 
 def _grid(
-    model: artifacts.checkpoint.Checkpoint, side: int, room: float
+    model: TrainedDenoiser, side: int, room: float
 ) -> tuple[torch.Tensor, rendering.style.Limits]:
     """Return a grid of model coordinates around the shape, and its window as pictures have it."""
     anchors = model.density.anchors
@@ -194,6 +193,6 @@ def _grid(
     return places, rendering.style.Limits(left, right, bottom, top)
 
 
-def _stretch(model: artifacts.checkpoint.Checkpoint) -> np.ndarray:
+def _stretch(model: TrainedDenoiser) -> np.ndarray:
     """Return the factors (2,) from model coordinates to the proportions of pictures."""
     return np.array(model.normalizer.scale) / model.picture_scale

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pointillist import artifacts, diffusion, rendering, shapes
-from pointillist.datasets.models import TrainedModel
+from pointillist import diffusion, rendering, shapes
+from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
 from pointillist.progress import count
@@ -36,7 +36,7 @@ def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
 
 
 def sample_all(
-    trained_models: Mapping[str, TrainedModel], sampling: Sampling, seed: int, device: str
+    trained_models: Mapping[str, SavedModel], sampling: Sampling, seed: int, device: str
 ) -> Clouds:
     """Draw points from the newest model of every shape that was trained."""
     where = diffusion.devices.resolve(device)
@@ -46,7 +46,7 @@ def sample_all(
     newest = {trained.shape: trained for trained in trained_models.values()}
     for name, trained in count(newest.items(), "Sampling", "model"):
         try:
-            model = artifacts.checkpoint.unpack(trained.read()).to(where)
+            model = trained.read().to(where)
         except PointillistError as error:
             logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
             continue

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointillist import artifacts, diffusion, rendering
-from pointillist.datasets import Tensors
+from pointillist import diffusion, rendering
 from pointillist.diffusion.config import Sampling
+from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist.models import chain as chains
 from pointillist.pipelines.sample.nodes import run_chain
 from pointillist.rendering.config import Player
 
 
 def make_player(
-    reverse_chain: Tensors, denoiser: Tensors, player: Player, seed: int, device: str
+    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, player: Player, seed: int, device: str
 ) -> tuple[str, Any]:
     """Make the page that plays the chain, and the figure with a slider for Kedro-Viz."""
-    model = artifacts.checkpoint.unpack(denoiser)
+    model = denoiser
     scenes = scenes_of(reverse_chain, model, player, seed, device)
     title = f"{model.shape}: from shape to noise and back"
     page = rendering.player.page(scenes, title, _subtitle(reverse_chain, model))
@@ -23,25 +24,25 @@ def make_player(
 
 
 def scenes_of(
-    chain: Tensors,
-    model: artifacts.checkpoint.Checkpoint,
+    chain: ReverseChain,
+    model: TrainedDenoiser,
     player: Player,
     seed: int,
     device: str,
 ) -> list[rendering.player.Scene]:
     """Return the chain as a scene and, if `player.against` names a sampler, that sampler's beside it."""
-    used = Sampling.model_validate(chain.metadata["sampling"])
-    scenes = [scene_of(artifacts.chain.unpack(chain), model, player.points, seed, used)]
+    used = chain.sampling
+    scenes = [scene_of(chain.chain, model, player.points, seed, used)]
     if player.against is not None and player.against != used.sampler:
         other = used.model_copy(update={"sampler": player.against})
-        again = run_chain(model, other, int(chain.metadata["seed"]), device).chain()
+        again = run_chain(model, other, chain.seed, device).chain()
         scenes.append(scene_of(again, model, player.points, seed, other))
     return scenes
 
 
 def scene_of(
     chain: diffusion.samplers.Chain,
-    model: artifacts.checkpoint.Checkpoint,
+    model: TrainedDenoiser,
     points: int,
     seed: int,
     sampling: Sampling,
@@ -49,7 +50,7 @@ def scene_of(
 ) -> rendering.player.Scene:
     """Return at most so many `points` of a chain as a scene."""
     generator = diffusion.devices.generator(seed, "player")
-    moving = artifacts.chain.moving(chain, model, points, generator)
+    moving = chains.moving(chain, model, points, generator)
     steps = len(diffusion.samplers.chain_levels(model.denoiser.path, sampling)) - 1
     return rendering.player.Scene(
         name or f"{sampling.sampler}, {steps} steps",
@@ -64,8 +65,8 @@ def scene_of(
     )
 
 
-def _subtitle(chain: Tensors, model: artifacts.checkpoint.Checkpoint) -> str:
-    n = chain.tensors["x"].shape[1]
+def _subtitle(chain: ReverseChain, model: TrainedDenoiser) -> str:
+    n = chain.chain.x.shape[1]
     return (
         "Points of the truth dissolve into noise; then the denoiser turns noise into the shape. Colours: "
         f"where a point is when clean, left to right. {n:,} points were drawn. {model.stretch}".rstrip()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pointillist import artifacts, diffusion, rendering
-from pointillist.datasets import Tensors
+from pointillist import diffusion, rendering
+from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
@@ -13,21 +13,19 @@ _STRIP_LEVELS = 7
 
 
 def animate_chain(
-    reverse_chain: Tensors, denoiser: Tensors, rendering_: Rendering
+    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, rendering_: Rendering
 ) -> dict[str, bytes]:
     """Film the reverse chain: every dot wanders from noise to its place on the shape."""
-    model = artifacts.checkpoint.unpack(denoiser)
-    states, noise_ratios = artifacts.chain.view(reverse_chain, model)
     frames = rendering.animation.draw_frames(
-        states,
-        noise_ratios,
-        artifacts.chain.unpack(reverse_chain).steps.numpy(),
-        model.ghosts(),
+        reverse_chain.view(denoiser),
+        reverse_chain.noise_ratios,
+        reverse_chain.chain.steps.numpy(),
+        denoiser.ghosts(),
         n_frames=rendering_.frames,
         size=rendering_.size,
         points=rendering_.points,
-        title=model.shape,
-        note=model.stretch,
+        title=denoiser.shape,
+        note=denoiser.stretch,
         look=rendering.style.look(rendering_.theme, rendering_.palette),
         trails=rendering_.trails,
     )
@@ -41,19 +39,19 @@ def animate_chain(
     }
 
 
-def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> rendering.figures.Figure:
+def draw_process(
+    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, seed: int
+) -> rendering.figures.Figure:
     """Show both directions at the same noise levels: the shape dissolves, noise becomes the shape."""
-    model = artifacts.checkpoint.unpack(denoiser)
-    states, noise_ratios = artifacts.chain.view(reverse_chain, model)
+    noise_ratios = reverse_chain.noise_ratios
     chosen = rendering.animation.spread_over_noise(noise_ratios, _STRIP_LEVELS)
     generator = diffusion.devices.generator(seed, "draw_process")
-    forward = artifacts.chain.forward_view(reverse_chain, model, chosen, generator)
     return rendering.figures.process_strip(
-        forward,
-        states[chosen],
+        reverse_chain.forward_view(denoiser, chosen, generator),
+        reverse_chain.view(denoiser)[chosen],
         noise_ratios[chosen],
-        model.ghosts(),
-        model.stretch,
+        denoiser.ghosts(),
+        denoiser.stretch,
     )
 
 
@@ -68,15 +66,14 @@ def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> renderi
 
 
 def draw_samples(
-    samples: pd.DataFrame, denoiser: Tensors, metrics: dict[str, float], seed: int
+    samples: pd.DataFrame, denoiser: TrainedDenoiser, metrics: dict[str, float], seed: int
 ) -> rendering.figures.Figure:
     """Put the samples beside as many fresh draws of the truth, and each metric beside its floor."""
-    model = artifacts.checkpoint.unpack(denoiser)
     generator = diffusion.devices.generator(seed, "draw_samples")
-    truth, _ = model.density.sample(len(samples), generator)
+    truth, _ = denoiser.density.sample(len(samples), generator)
     return rendering.figures.samples_beside_truth(
-        model.pictured(samples.to_numpy()),
-        model.pictured(model.original(truth)),
+        denoiser.pictured(samples.to_numpy()),
+        denoiser.pictured(denoiser.original(truth)),
         metrics,
-        model.stretch,
+        denoiser.stretch,
     )

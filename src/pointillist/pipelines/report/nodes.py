@@ -10,14 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from pointillist import __version__, artifacts, rendering
-from pointillist.datasets import Tensors
+from pointillist import rendering
 from pointillist.groups import flatten
+from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.parameters import Parameters
 from pointillist.pipelines.explain import nodes as explain
 from pointillist.pipelines.player.nodes import scenes_of
 from pointillist.pipelines.render import nodes as render
 from pointillist.rendering.config import Player
+from pointillist.version import __version__
 
 _PACKAGES = ("torch", "numpy", "kedro", "mlflow")
 # What null becomes when a network is fitted to its shape.
@@ -25,8 +26,8 @@ _FITTED = {"network.input_bandwidth", "network.bandwidth"}
 
 
 def write_report(
-    denoiser: Tensors,
-    reverse_chain: Tensors,
+    denoiser: TrainedDenoiser,
+    reverse_chain: ReverseChain,
     samples: pd.DataFrame,
     metrics: dict[str, float],
     training_history: pd.DataFrame,
@@ -36,10 +37,10 @@ def write_report(
     device: str,
 ) -> str:
     """Put film, metrics, differences, pictures and provenance on one page."""
-    artifacts.chain.require_same_model(reverse_chain, denoiser, samples)
-    model = artifacts.checkpoint.unpack(denoiser)
+    reverse_chain.require_model(denoiser, samples)
+    model = denoiser
     picture = rendering.report.Picture
-    differing = differences(model.parameters, reverse_chain.metadata["sampling"])
+    differing = differences(model.parameters, reverse_chain.sampling.model_dump(mode="json"))
     return rendering.report.page(
         shape=model.shape,
         scenes=scenes_of(reverse_chain, model, player, seed, device),
@@ -71,7 +72,7 @@ def write_report(
         ],
         differing=differing,
         command=command(model.shape, model.parameters["seed"], differing),
-        provenance=_provenance(denoiser, model),
+        provenance=_provenance(model),
         note=model.stretch,
     )
 
@@ -109,11 +110,11 @@ def said(value: Any) -> str:
     )
 
 
-def _provenance(denoiser: Tensors, model: artifacts.checkpoint.Checkpoint) -> list[tuple[str, str]]:
+def _provenance(model: TrainedDenoiser) -> list[tuple[str, str]]:
     rows = [
-        ("model", str(denoiser.metadata.get("version"))),
-        ("digest of the model", str(denoiser.metadata["digest"])[:16]),
-        ("digest of the shape", str(denoiser.metadata["shape_digest"])),
+        ("model", str(model.version)),
+        ("digest of the model", model.digest[:16]),
+        ("digest of the shape", model.shape_digest),
         ("points of the shape", f"{len(model.points):,}"),
         ("pointillist", __version__),
         ("python", platform.python_version()),

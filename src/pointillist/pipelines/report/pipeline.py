@@ -6,7 +6,7 @@ from pointillist.pipelines.report import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """The newest model, chain, samples and metrics -> report."""
+    """The newest model, chain, samples and metrics -> report_page."""
     return Pipeline(
         [
             Node(
@@ -22,7 +22,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "params:device",
                 ],
-                "report",
+                "report_page",
                 name="write_report",
             )
         ],

@@ -27,12 +27,6 @@ def create_pipeline() -> Pipeline:
                 ["denoiser", "training_history", "training_snapshots"],
                 name="train_denoiser",
             ),
-            Node(
-                nodes.forget_states,
-                ["denoiser", "training_history", "training_snapshots", "training_states"],
-                None,
-                name="forget_states",
-            ),
         ],
         namespace="train",
         prefix_datasets_with_namespace=False,
