@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pointillist.datasets.models import TrainedModel
+from pointillist.datasets.models import SavedModel
 from pointillist.errors import PointillistError
 from pointillist.pipelines.compare.nodes import choose
 
 MODELS = {
-    f"{shape}/{version}": TrainedModel(shape, version, Path())
+    f"{shape}/{version}": SavedModel(shape, version, Path())
     for shape, version in (("cat", "v1"), ("cat", "v2"), ("dino", "v2"))
 }
 

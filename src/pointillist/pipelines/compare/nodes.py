@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pointillist import rendering
+from pointillist import models, rendering
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Evaluation, Sampling
 from pointillist.errors import PointillistError, nearest
 from pointillist.groups import flatten
-from pointillist.models import TrainedDenoiser
 from pointillist.pipelines.evaluate.nodes import measure
 from pointillist.pipelines.player.nodes import scene_of
 from pointillist.pipelines.report.nodes import said
@@ -88,7 +87,7 @@ def _named(models: Mapping[str, SavedModel], name: str, there: str) -> SavedMode
     return models[found[0]]
 
 
-def differences(a: TrainedDenoiser, b: TrainedDenoiser) -> list[tuple[str, str, str]]:
+def differences(a: models.TrainedDenoiser, b: models.TrainedDenoiser) -> list[tuple[str, str, str]]:
     """Return the parameters in which two models differ, the shape among them: name, a's, b's."""
     here = {"shape": a.shape, **flatten(a.parameters)}
     there = {"shape": b.shape, **flatten(b.parameters)}

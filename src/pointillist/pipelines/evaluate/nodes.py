@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pointillist import diffusion
+from pointillist import diffusion, models
 from pointillist.diffusion.config import Evaluation
-from pointillist.models import ReverseChain, TrainedDenoiser
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 def measure_samples(
     samples: pd.DataFrame,
-    reverse_chain: ReverseChain,
-    denoiser: TrainedDenoiser,
+    reverse_chain: models.ReverseChain,
+    denoiser: models.TrainedDenoiser,
     evaluation: Evaluation,
     seed: int,
     device: str,
@@ -36,7 +35,7 @@ def measure_samples(
 
 
 def measure(
-    model: TrainedDenoiser,
+    model: models.TrainedDenoiser,
     samples: np.ndarray,
     start_rule: str,
     evaluation: Evaluation,

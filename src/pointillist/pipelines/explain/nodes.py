@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pointillist import diffusion, rendering
+from pointillist import diffusion, models, rendering
 from pointillist.diffusion.config import Sampling, Schedule
-from pointillist.models import Snapshots, TrainedDenoiser
 from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
@@ -21,7 +20,9 @@ _POINTS, _STEPS = 200, 60
 _MOMENT_POINTS, _MOMENT_STEPS, _FRAMES_BETWEEN = 1500, 20, 6
 
 
-def draw_scores(denoiser: TrainedDenoiser, seed: int, device: str) -> rendering.figures.Figure:
+def draw_scores(
+    denoiser: models.TrainedDenoiser, seed: int, device: str
+) -> rendering.figures.Figure:
     """Draw the learned score beside the exact one, and the denoiser's error, at five noise levels."""
     where = diffusion.devices.resolve(device)
     model = denoiser.to(where)
@@ -49,7 +50,7 @@ def draw_scores(denoiser: TrainedDenoiser, seed: int, device: str) -> rendering.
     return rendering.fields.score_fields(planes, window, model.stretch)
 
 
-def draw_density(denoiser: TrainedDenoiser, device: str) -> rendering.figures.Figure:
+def draw_density(denoiser: models.TrainedDenoiser, device: str) -> rendering.figures.Figure:
     """Draw the density of the network's probability-flow ODE beside the true one."""
     where = diffusion.devices.resolve(device)
     model = denoiser.to(where)
@@ -73,7 +74,7 @@ def draw_density(denoiser: TrainedDenoiser, device: str) -> rendering.figures.Fi
     )
 
 
-def draw_trajectories(denoiser: TrainedDenoiser, seed: int) -> rendering.figures.Figure:
+def draw_trajectories(denoiser: models.TrainedDenoiser, seed: int) -> rendering.figures.Figure:
     """Draw the ways of points: the network's, the exact ones, and those of other schedules."""
     model = denoiser
     own, stretch = model.denoiser.path, _stretch(model)
@@ -100,7 +101,10 @@ def draw_trajectories(denoiser: TrainedDenoiser, seed: int) -> rendering.figures
 
 
 def film_training(
-    training_snapshots: Snapshots, denoiser: TrainedDenoiser, rendering_: Rendering, seed: int
+    training_snapshots: models.Snapshots,
+    denoiser: models.TrainedDenoiser,
+    rendering_: Rendering,
+    seed: int,
 ) -> tuple[rendering.figures.Figure, bytes]:
     """Show what the network painted from the same noise at some moments of its training."""
     model = denoiser
@@ -128,8 +132,8 @@ def film_training(
 
 
 def moments_of(
-    training_snapshots: Snapshots,
-    model: TrainedDenoiser,
+    training_snapshots: models.Snapshots,
+    model: models.TrainedDenoiser,
     seed: int,
     sampling: Sampling | None = None,
 ) -> tuple[list[int], np.ndarray]:
@@ -159,7 +163,7 @@ def moments_of(
 def _ways(
     denoise: diffusion.denoiser.Denoise,
     path: diffusion.schedules.Path,
-    model: TrainedDenoiser,
+    model: models.TrainedDenoiser,
     seed: int,
 ) -> np.ndarray:
     """Return the states (steps + 1, n, 2) of Heun's method along a path, as the path has them.
@@ -178,7 +182,7 @@ def _ways(
 
 
 def _grid(
-    model: TrainedDenoiser, side: int, room: float
+    model: models.TrainedDenoiser, side: int, room: float
 ) -> tuple[torch.Tensor, rendering.style.Limits]:
     """Return a grid of model coordinates around the shape, and its window as pictures have it."""
     anchors = model.density.anchors
@@ -193,6 +197,6 @@ def _grid(
     return places, rendering.style.Limits(left, right, bottom, top)
 
 
-def _stretch(model: TrainedDenoiser) -> np.ndarray:
+def _stretch(model: models.TrainedDenoiser) -> np.ndarray:
     """Return the factors (2,) from model coordinates to the proportions of pictures."""
     return np.array(model.normalizer.scale) / model.picture_scale

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointillist import diffusion, rendering
+from pointillist import diffusion, models, rendering
 from pointillist.diffusion.config import Sampling
-from pointillist.models import ReverseChain, TrainedDenoiser
-from pointillist.models import chain as chains
 from pointillist.pipelines.sample.nodes import run_chain
 from pointillist.rendering.config import Player
 
 
 def make_player(
-    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, player: Player, seed: int, device: str
+    reverse_chain: models.ReverseChain,
+    denoiser: models.TrainedDenoiser,
+    player: Player,
+    seed: int,
+    device: str,
 ) -> tuple[str, Any]:
     """Make the page that plays the chain, and the figure with a slider for Kedro-Viz."""
     model = denoiser
@@ -24,8 +26,8 @@ def make_player(
 
 
 def scenes_of(
-    chain: ReverseChain,
-    model: TrainedDenoiser,
+    chain: models.ReverseChain,
+    model: models.TrainedDenoiser,
     player: Player,
     seed: int,
     device: str,
@@ -42,7 +44,7 @@ def scenes_of(
 
 def scene_of(
     chain: diffusion.samplers.Chain,
-    model: TrainedDenoiser,
+    model: models.TrainedDenoiser,
     points: int,
     seed: int,
     sampling: Sampling,
@@ -50,7 +52,7 @@ def scene_of(
 ) -> rendering.player.Scene:
     """Return at most so many `points` of a chain as a scene."""
     generator = diffusion.devices.generator(seed, "player")
-    moving = chains.moving(chain, model, points, generator)
+    moving = models.chain.moving(chain, model, points, generator)
     steps = len(diffusion.samplers.chain_levels(model.denoiser.path, sampling)) - 1
     return rendering.player.Scene(
         name or f"{sampling.sampler}, {steps} steps",
@@ -65,7 +67,7 @@ def scene_of(
     )
 
 
-def _subtitle(chain: ReverseChain, model: TrainedDenoiser) -> str:
+def _subtitle(chain: models.ReverseChain, model: models.TrainedDenoiser) -> str:
     n = chain.chain.x.shape[1]
     return (
         "Points of the truth dissolve into noise; then the denoiser turns noise into the shape. Colours: "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pointillist import diffusion, rendering
-from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist import diffusion, models, rendering
 from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
@@ -13,7 +12,7 @@ _STRIP_LEVELS = 7
 
 
 def animate_chain(
-    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, rendering_: Rendering
+    reverse_chain: models.ReverseChain, denoiser: models.TrainedDenoiser, rendering_: Rendering
 ) -> dict[str, bytes]:
     """Film the reverse chain: every dot wanders from noise to its place on the shape."""
     frames = rendering.animation.draw_frames(
@@ -40,7 +39,7 @@ def animate_chain(
 
 
 def draw_process(
-    reverse_chain: ReverseChain, denoiser: TrainedDenoiser, seed: int
+    reverse_chain: models.ReverseChain, denoiser: models.TrainedDenoiser, seed: int
 ) -> rendering.figures.Figure:
     """Show both directions at the same noise levels: the shape dissolves, noise becomes the shape."""
     noise_ratios = reverse_chain.noise_ratios
@@ -66,7 +65,7 @@ def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> renderi
 
 
 def draw_samples(
-    samples: pd.DataFrame, denoiser: TrainedDenoiser, metrics: dict[str, float], seed: int
+    samples: pd.DataFrame, denoiser: models.TrainedDenoiser, metrics: dict[str, float], seed: int
 ) -> rendering.figures.Figure:
     """Put the samples beside as many fresh draws of the truth, and each metric beside its floor."""
     generator = diffusion.devices.generator(seed, "draw_samples")

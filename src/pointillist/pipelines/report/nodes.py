@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from pointillist import rendering
+from pointillist import models, rendering
 from pointillist.groups import flatten
-from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.parameters import Parameters
 from pointillist.pipelines.explain import nodes as explain
 from pointillist.pipelines.player.nodes import scenes_of
@@ -26,8 +25,8 @@ _FITTED = {"network.input_bandwidth", "network.bandwidth"}
 
 
 def write_report(
-    denoiser: TrainedDenoiser,
-    reverse_chain: ReverseChain,
+    denoiser: models.TrainedDenoiser,
+    reverse_chain: models.ReverseChain,
     samples: pd.DataFrame,
     metrics: dict[str, float],
     training_history: pd.DataFrame,
@@ -110,7 +109,7 @@ def said(value: Any) -> str:
     )
 
 
-def _provenance(model: TrainedDenoiser) -> list[tuple[str, str]]:
+def _provenance(model: models.TrainedDenoiser) -> list[tuple[str, str]]:
     rows = [
         ("model", str(model.version)),
         ("digest of the model", model.digest[:16]),

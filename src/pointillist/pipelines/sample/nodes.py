@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pointillist import diffusion
+from pointillist import diffusion, models
 from pointillist.diffusion.config import Sampling
-from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.progress import track
 
 
 def run_reverse_chain(
-    denoiser: TrainedDenoiser, sampling: Sampling, seed: int, device: str
-) -> tuple[ReverseChain, pd.DataFrame]:
+    denoiser: models.TrainedDenoiser, sampling: Sampling, seed: int, device: str
+) -> tuple[models.ReverseChain, pd.DataFrame]:
     """Start from pure noise and follow the denoiser, step by step, until a shape stands there."""
     recorder = run_chain(denoiser, sampling, seed, device)
     points = pd.DataFrame(denoiser.original(recorder.samples()), columns=["x", "y"])
-    return ReverseChain.of(recorder.chain(), denoiser, points, sampling, seed), points
+    return models.ReverseChain.of(recorder.chain(), denoiser, points, sampling, seed), points
 
 
 def run_chain(
-    model: TrainedDenoiser, sampling: Sampling, seed: int, device: str
+    model: models.TrainedDenoiser, sampling: Sampling, seed: int, device: str
 ) -> diffusion.samplers.Recorder:
     """Run the chain of this seed: every sampler starts from the same noise."""
     where = diffusion.devices.resolve(device)
