@@ -6,10 +6,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         "animation",
-        "comparison",
+        "curves",
+        "encoders",
         "fields",
         "figures",
         "gallery",
+        "metrics",
         "player",
         "report",
         "style",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _RATIOS = (1.0, 0.4, 0.16, 0.06, 0.02)
 _SCORE_SIDE, _DENSITY_SIDE, _DENSITY_RATIO, _DENSITY_STEPS = 160, 110, 0.05, 40
 _POINTS, _STEPS = 200, 60
-_MOMENT_POINTS, _MOMENT_STEPS, _FRAMES_BETWEEN = 1500, 20, 6
+_MOMENT_POINTS, _MOMENT_STEPS = 1500, 20
 
 
 def draw_scores(denoiser: Tensors, seed: int, device: str) -> rendering.figures.Figure:
@@ -94,7 +94,7 @@ def draw_trajectories(denoiser: Tensors, seed: int) -> rendering.figures.Figure:
     ways = []
     for name, denoise, path in panels:
         states = _ways(denoise, path, model, seed)
-        ways.append(rendering.fields.Ways(name, states * stretch))
+        ways.append(rendering.fields.Trajectories(name, states * stretch))
     truth = (model.some_points() - np.array(model.normalizer.center)) / model.picture_scale
     return rendering.fields.trajectories(ways, truth, model.stretch)
 
@@ -105,25 +105,24 @@ def film_training(
     """Show what the network painted from the same noise at some moments of its training."""
     model = artifacts.checkpoint.unpack(denoiser)
     steps, clouds = moments_of(training_snapshots, denoiser, model, seed)
+    between = max(1, round((rendering_.n_frames - 1) / max(1, len(steps) - 1)))
     frames = rendering.animation.draw_training(
         clouds,
         steps,
         model.ghosts(),
-        frames_between=_FRAMES_BETWEEN,
-        size=rendering_.size,
-        title=model.shape,
-        note=model.stretch,
-        look=rendering.style.look(rendering_.theme, rendering_.palette),
-        trails=rendering_.trails,
+        rendering.animation.film_of(rendering_, model.shape, model.stretch),
+        frames_between=between,
     )
-    total = (len(steps) - 1) * _FRAMES_BETWEEN + 1
+    total = (len(steps) - 1) * between + 1
     tracked = track(frames, "Rendering", total, unit="frame")
-    film = rendering.animation.encode_gif(
+    film = rendering.encoders.encode_gif(
         (frame.image for frame in tracked),
         fps=rendering_.fps,
         hold_seconds=rendering_.hold_seconds,
     )
-    strip = rendering.figures.training_strip(clouds, steps, model.ghosts(), model.stretch)
+    strip = rendering.figures.training_strip(
+        clouds, steps, model.ghosts(), model.stretch, rendering_.point_size
+    )
     return strip, film
 
 

@@ -23,25 +23,23 @@ def animate_chain(
         noise_ratios,
         artifacts.chain.unpack(reverse_chain).steps.numpy(),
         model.ghosts(),
-        n_frames=rendering_.frames,
-        size=rendering_.size,
+        rendering.animation.film_of(rendering_, model.shape, model.stretch),
+        n_frames=rendering_.n_frames,
         points=rendering_.points,
-        title=model.shape,
-        note=model.stretch,
-        look=rendering.style.look(rendering_.theme, rendering_.palette),
-        trails=rendering_.trails,
     )
-    tracked = track(frames, "Rendering", rendering_.frames, unit="frame")
+    tracked = track(frames, "Rendering", rendering_.n_frames, unit="frame")
     images = [frame.image for frame in tracked]
     return {
-        suffix: rendering.animation.ENCODERS[suffix](
+        suffix: rendering.encoders.ENCODERS[suffix](
             images, fps=rendering_.fps, hold_seconds=rendering_.hold_seconds
         )
         for suffix in {"gif": None, **dict.fromkeys(rendering_.formats)}
     }
 
 
-def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> rendering.figures.Figure:
+def draw_process(
+    reverse_chain: Tensors, denoiser: Tensors, rendering_: Rendering, seed: int
+) -> rendering.figures.Figure:
     """Show both directions at the same noise levels: the shape dissolves, noise becomes the shape."""
     model = artifacts.checkpoint.unpack(denoiser)
     states, noise_ratios = artifacts.chain.view(reverse_chain, model)
@@ -54,21 +52,26 @@ def draw_process(reverse_chain: Tensors, denoiser: Tensors, seed: int) -> render
         noise_ratios[chosen],
         model.ghosts(),
         model.stretch,
+        rendering_.point_size,
     )
 
 
 def draw_loss(training_history: pd.DataFrame) -> rendering.figures.Figure:
     """Plot the training loss beside its floor: what the exact denoiser scores."""
-    return rendering.figures.loss_curve(training_history)
+    return rendering.curves.loss_curve(training_history)
 
 
 def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> rendering.figures.Figure:
     """Show where the network errs: what each noise level adds to the certified bound."""
-    return rendering.figures.risk_by_noise(risk_by_noise, metrics)
+    return rendering.curves.risk_by_noise(risk_by_noise, metrics)
 
 
 def draw_samples(
-    samples: pd.DataFrame, denoiser: Tensors, metrics: dict[str, float], seed: int
+    samples: pd.DataFrame,
+    denoiser: Tensors,
+    metrics: dict[str, float],
+    rendering_: Rendering,
+    seed: int,
 ) -> rendering.figures.Figure:
     """Put the samples beside as many fresh draws of the truth, and each metric beside its floor."""
     model = artifacts.checkpoint.unpack(denoiser)
@@ -79,4 +82,5 @@ def draw_samples(
         model.pictured(model.original(truth)),
         metrics,
         model.stretch,
+        rendering_.point_size,
     )

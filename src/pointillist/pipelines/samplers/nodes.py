@@ -54,7 +54,7 @@ def compare_samplers(denoiser: Tensors, samplers: Samplers, seed: int, device: s
 
 def draw_samplers(sampler_table: pd.DataFrame) -> rendering.figures.Figure:
     """Plot quality against function evaluations, the solver's error beside the network's."""
-    return rendering.comparison.sampler_curves(sampler_table)
+    return rendering.curves.sampler_curves(sampler_table)
 
 
 def _scorer(
