@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import PROJECT
-from pointillist import artifacts, diffusion, shapes
+from pointillist import diffusion, models, shapes
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -32,7 +32,7 @@ class Task:
     parameters: Parameters
     density: GaussianMixture
     """Model coordinates, float64."""
-    model: artifacts.checkpoint.Checkpoint
+    model: models.TrainedDenoiser
     """The shape's points and normaliser, with a denoiser that has learnt nothing."""
 
 
@@ -54,10 +54,14 @@ def make_task(parameters: Parameters) -> Task:
     array = points[["x", "y"]].to_numpy(dtype="float64")
     data = parameters.data
     normalizer = shapes.Normalizer.fit(array, data.center, data.scale)
-    density = artifacts.checkpoint.make_density(array, normalizer, data)
+    density = models.denoiser.make_density(array, normalizer, data)
     groups = {"data": data.model_dump(mode="json")}
-    model = artifacts.checkpoint.Checkpoint(
-        untrained(parameters, density, 0), array, normalizer, parameters.shape, groups
+    model = models.TrainedDenoiser(
+        denoiser=untrained(parameters, density, 0),
+        points=array,
+        normalizer=normalizer,
+        shape=parameters.shape,
+        parameters=groups,
     )
     return Task(parameters, density, model)
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pointillist.diffusion.schedules import make_path
     from pointillist.diffusion.training import train
     from pointillist.errors import PointillistError
+    from pointillist.loading import load
+    from pointillist.models import TrainedDenoiser
     from pointillist.shapes import Normalizer
     from pointillist.shapes.config import Source
     from pointillist.shapes.sources import load as load_shape
-
-__version__ = "0.1.0"
+from pointillist.version import __version__
 
 # Nothing phones home. `.telemetry` says the same to kedro-telemetry.
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
@@ -37,6 +38,8 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
         "errors": ["PointillistError"],
         "diffusion.config": ["Network", "Sampling", "Schedule", "Training"],
         "shapes.config": ["Source"],
+        "loading": ["load"],
+        "models": ["TrainedDenoiser"],
         "shapes": ["Normalizer"],
     },
 )

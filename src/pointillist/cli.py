@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import warnings
@@ -16,7 +15,7 @@ import yaml
 from kedro import KedroDeprecationWarning, runner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError
-from kedro.framework.project import LOGGING
+from kedro.framework.project import LOGGING, pipelines
 from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
 from omegaconf.errors import OmegaConfBaseException
@@ -42,11 +41,8 @@ class _Run(click.Command):
         # Both spellings work; the deprecation is Kedro's, not the person's, to think about.
         warnings.simplefilter("ignore", KedroDeprecationWarning)
         _log_as_the_project_does(getattr(ctx.obj, "project_path", None))
-        from pointillist.pipeline_registry import register_pipelines
-
-        pipelines = [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]
-        for name in filter(None, pipelines):
-            _require_known("Pipeline", name, tuple(register_pipelines()))
+        for name in filter(None, [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]):
+            _require_known("Pipeline", name, tuple(pipelines))
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)
@@ -219,7 +215,12 @@ def sweep(
         raise click.ClickException(f"{failed} {'trial' if failed == 1 else 'trials'} failed.")
 
 
-run = copy.copy(kedro_run)
+run = _Run(
+    "run",
+    params=kedro_run.params,
+    callback=kedro_run.callback,
+    help=kedro_run.help,
+    context_settings=kedro_run.context_settings,
+)
 """Kedro's own command, options and help included; `python -m pointillist` looks for this name."""
-run.__class__ = _Run
-cli.add_command(run, "run")
+cli.add_command(run)

@@ -27,6 +27,13 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what `error` says, or what the system says of a file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def reason(error: BaseException) -> str:
     """Return the one line that says most about `error`: that of our own error, if one is behind it."""
     ours = (cause for cause in causes(error) if isinstance(cause, PointillistError))

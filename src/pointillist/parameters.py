@@ -102,10 +102,16 @@ class Parameters(Group):
         description="CPU threads, at most one a core. A network this small gains nothing from more; "
         "with 1, other work on the machine can't stall it. Results are bit-equal for equal numbers.",
     )
+    run: str | None = Field(
+        None,
+        min_length=1,
+        description="An earlier run, all of whose datasets are taken rather than the newest of each: its "
+        "version (a time, as in the names of its files) or the id of its run in MLflow.",
+    )
     runs: str | None = Field(
         None,
-        description="Two runs for the pipeline compare, joined by +: ids of runs in MLflow (or their "
-        "first digits, six at least), or versions of models.",
+        description="Two or more runs for the pipeline compare, joined by +: ids of runs in MLflow (or "
+        "their first digits, six at least), or versions of models.",
     )
     n: int = Field(
         10_000_000, ge=2, le=10**12, description="Points that the pipeline sample_many draws."

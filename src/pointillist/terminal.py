@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pointillist.diffusion.floors import BETTER, readings
 from pointillist.progress import Progress, listening
-from pointillist.rendering.metrics import BETTER, readings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -178,23 +178,27 @@ def print_shapes(folder: Path) -> None:
     )
 
 
-def print_summary(
-    shape: str, metrics: Mapping[str, float] | None, facts: Mapping[str, str]
-) -> None:
-    """Print metrics beside their floors, if there are any, and the `facts` that follow from a run."""
+def print_metrics(shape: str, metrics: Mapping[str, float]) -> None:
+    """Print the metrics of samples beside their floors."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    if metrics is not None:
-        table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
-        for heading in ("", "better", "samples", "floor", "beside it"):
-            table.add_column(heading, justify="left" if heading in ("", "better") else "right")
-        for r in readings(metrics):
-            better = BETTER[r.metric.better]
-            table.add_row(r.metric.name, better, _figure(r.value), _figure(r.floor), r.text)
-        console.print()
-        console.print(table)
+    table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
+    for heading in ("", "better", "samples", "floor", "beside it"):
+        table.add_column(heading, justify="left" if heading in ("", "better") else "right")
+    for r in readings(metrics):
+        better = BETTER[r.metric.better]
+        table.add_row(r.metric.name, better, _figure(r.value), _figure(r.floor), r.text)
+    console.print()
+    console.print(table)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print `facts` by title, a line each."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
     console.print()
     width = max(map(len, facts), default=0)
     for name, text in facts.items():

@@ -4,58 +4,43 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-from pointillist.datasets.tensors import Tensors
-
 if TYPE_CHECKING:
-    from pointillist.datasets.documents import JSONDataset
-    from pointillist.datasets.drawings import FigureDataset
-    from pointillist.datasets.files import (
-        AnimationDataset,
-        GifDataset,
-        HtmlDataset,
-        TensorsDataset,
-    )
+    from pointillist.datasets.files import AnimationDataset, HtmlDataset
     from pointillist.datasets.models import ModelsDataset
     from pointillist.datasets.packages import Package
     from pointillist.datasets.partitions import Partitions, PartitionsDataset
-    from pointillist.datasets.plots import PlotlyDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
     from pointillist.datasets.states import TrainingStates, TrainingStatesDataset
-    from pointillist.datasets.tables import CSVDataset, ParquetDataset
+    from pointillist.datasets.tables import CompleteCSVDataset
+    from pointillist.datasets.versioned import AtomicDataset, ModelDataset, VersionedFile
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "documents": ["JSONDataset"],
-        "drawings": ["FigureDataset"],
-        "files": ["AnimationDataset", "GifDataset", "HtmlDataset", "TensorsDataset"],
+        "files": ["AnimationDataset", "HtmlDataset"],
         "models": ["ModelsDataset"],
         "packages": ["Package"],
         "partitions": ["Partitions", "PartitionsDataset"],
-        "plots": ["PlotlyDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
         "states": ["TrainingStates", "TrainingStatesDataset"],
-        "tables": ["CSVDataset", "ParquetDataset"],
+        "tables": ["CompleteCSVDataset"],
+        "versioned": ["AtomicDataset", "ModelDataset", "VersionedFile"],
     },
 )
 
 __all__ = [
     "AnimationDataset",
-    "CSVDataset",
-    "FigureDataset",
-    "GifDataset",
+    "AtomicDataset",
+    "CompleteCSVDataset",
     "HtmlDataset",
-    "JSONDataset",
+    "ModelDataset",
     "ModelsDataset",
     "Package",
-    "ParquetDataset",
     "Partitions",
     "PartitionsDataset",
-    "PlotlyDataset",
     "ShapeDataset",
     "ShapesDataset",
-    "Tensors",
-    "TensorsDataset",
     "TrainingStates",
     "TrainingStatesDataset",
+    "VersionedFile",
 ]

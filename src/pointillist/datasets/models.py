@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-from pointillist.datasets.tensors import Tensors, decode
+from pointillist.models import TrainedDenoiser
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,16 +18,16 @@ _MODEL, _HISTORY = "denoiser.safetensors", "training_history.csv"
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class SavedModel:
     """One version of a shape's model, and the history of its training; read when asked for."""
 
     shape: str
     version: str
     path: Path
 
-    def read(self) -> Tensors:
+    def read(self) -> TrainedDenoiser:
         """Read the model. Raises PointillistError if it is damaged."""
-        return decode(self.path.read_bytes(), str(self.path))
+        return TrainedDenoiser.read(self.path)
 
     def history(self) -> pd.DataFrame | None:
         """Read the history of the training, if it is there."""
@@ -37,7 +37,7 @@ class TrainedModel:
         return pd.read_csv(path) if path.is_file() else None
 
 
-class ModelsDataset(AbstractDataset[None, Mapping[str, TrainedModel]]):
+class ModelsDataset(AbstractDataset[None, Mapping[str, SavedModel]]):
     """The models of all shapes in a layer, by shape and version. Read only.
 
     Two shapes that are trained at the same millisecond have the same version.
@@ -48,10 +48,10 @@ class ModelsDataset(AbstractDataset[None, Mapping[str, TrainedModel]]):
         self._folder = Path(filepath)
         self.metadata = metadata
 
-    def load(self) -> Mapping[str, TrainedModel]:
+    def load(self) -> Mapping[str, SavedModel]:
         """Return what there is as SHAPE/VERSION, oldest first."""
         found = [
-            TrainedModel(path.parents[2].name, path.parent.name, path)
+            SavedModel(path.parents[2].name, path.parent.name, path)
             for path in self._folder.glob(f"*/{_MODEL}/*/{_MODEL}")
         ]
         found.sort(key=lambda model: model.version)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pointillist.datasets.tensors import Tensors
+from pointillist.models import TrainedDenoiser
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Package:
     name: str
     run_id: str
     """Of the training, in MLflow."""
-    model: Tensors
+    model: TrainedDenoiser
     sampling: Mapping[str, Any]
     """The sampler that goes with it."""
     metrics: Mapping[str, float]

@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 
 from pointillist.datasets import atomic
-from pointillist.datasets.tensors import Tensors, decode, encode
 from pointillist.errors import PointillistError, reason
+from pointillist.models.tensors import Tensors, decode, encode
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +162,10 @@ class TrainingStatesDataset(AbstractVersionedDataset[None, TrainingStates]):
         states = TrainingStates(self._states, version, models)
         states.forget_finished()
         return states
+
+    def forget_finished(self) -> None:
+        """Remove the states of trainings that are finished: their models have been saved."""
+        self.load()
 
     def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
         """Refuse: the training writes its states itself."""

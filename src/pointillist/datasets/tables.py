@@ -1,23 +1,25 @@
-"""Tables, written whole or not at all."""
+"""Tables as CSV files that are complete."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from kedro.io.core import DatasetError
 from kedro_datasets import pandas
-from pandas import DataFrame
-
-from pointillist.datasets.whole import Whole
 
 
-class CSVDataset(Whole, pandas.CSVDataset):
-    """A table as CSV."""
+class CompleteCSVDataset(pandas.CSVDataset):
+    """A table as CSV without an index, each line of which must be complete."""
 
-    def load(self) -> DataFrame:
+    def __init__(self, *, filepath: str, **options: Any) -> None:
+        super().__init__(filepath=filepath, save_args={"index": False}, **options)
+        self._path = Path(filepath)
+
+    def load(self) -> pd.DataFrame:
         """Read the table. Raises DatasetError if the file ends in the middle of a line."""
-        if not Path(self._get_load_path()).read_bytes().endswith(b"\n"):
+        if not self._path.read_bytes().endswith(b"\n"):
             raise DatasetError("it ends in the middle of a line")
-        return super().load.__wrapped__(self)
-
-
-class ParquetDataset(Whole, pandas.ParquetDataset):
-    """A table as Parquet."""
+        table: pd.DataFrame = super().load()
+        return table

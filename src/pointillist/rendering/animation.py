@@ -23,7 +23,6 @@ from matplotlib.path import Path as MplPath
 from numpy.typing import ArrayLike, NDArray
 
 from pointillist.rendering import style
-from pointillist.rendering.config import Rendering
 from pointillist.rendering.style import Points
 
 CLEAREST, NOISIEST = 1e-3, 30.0
@@ -48,18 +47,6 @@ class Film:
     """Frames that the line behind a dot reaches back."""
     point_size: float = 1.0
     """Diameter of the dots, as a multiple of the usual one."""
-
-
-def film_of(parameters: Rendering, title: str, note: str = "") -> Film:
-    """Return how a film looks by the parameters of a run."""
-    return Film(
-        title,
-        parameters.size,
-        note,
-        style.look(parameters.theme, parameters.palette),
-        parameters.trails,
-        parameters.point_size,
-    )
 
 
 @dataclass(frozen=True)

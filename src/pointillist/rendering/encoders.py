@@ -88,13 +88,9 @@ def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds:
     PointillistError
         If imageio-ffmpeg, the extra video, isn't installed.
     """
-    try:
-        from imageio_ffmpeg import write_frames
-    except ImportError:
-        raise PointillistError(
-            "MP4 needs imageio-ffmpeg: pip install --constraint requirements.lock 'pointillist[video]' "
-            "(or --editable '.[video]')."
-        ) from None
+    require(["mp4"])
+    from imageio_ffmpeg import write_frames
+
     pictures = list(frames)
     height, width = (side - side % 2 for side in pictures[0].shape[:2])
     pictures += [pictures[-1]] * round(fps * hold_seconds)
@@ -112,6 +108,18 @@ def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds:
 
 ENCODERS: dict[str, Encoder] = {"gif": encode_gif, "webp": encode_webp, "mp4": encode_mp4}
 """What makes the bytes of a film, by suffix."""
+
+
+def require(suffixes: Iterable[str]) -> None:
+    """Raise PointillistError if one of the formats can't be written here."""
+    if "mp4" in suffixes:
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ImportError:
+            raise PointillistError(
+                "MP4 needs imageio-ffmpeg: pip install --constraint requirements.lock "
+                "'pointillist[video]' (or --editable '.[video]')."
+            ) from None
 
 
 def _durations(n: int, fps: float, hold_seconds: float, per_second: int) -> NDArray[np.int64]:

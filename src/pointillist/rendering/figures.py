@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike, NDArray
 
+from pointillist.diffusion.floors import Reading, readings
 from pointillist.rendering import style
-from pointillist.rendering.metrics import Reading, readings
 from pointillist.rendering.style import LEFT, RIGHT, Points
 
 

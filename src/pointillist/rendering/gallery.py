@@ -63,7 +63,9 @@ def _draw(axes: Axes, name: str, clouds: Sequence[style.Points]) -> None:
     for cloud in samples:
         inside = cloud[~window.lies_outside(cloud)]
         words += f", {window.outside(cloud):,} outside" if len(inside) < len(cloud) else ""
-        style.paint(axes, inside + np.array([width, 0.0]), style.colours_of(inside, truth), size=size)
+        style.paint(
+            axes, inside + np.array([width, 0.0]), style.colours_of(inside, truth), size=size
+        )
     label = style.label(axes, words)
     label.set(fontsize=style.SMALL, color=style.INK if samples else style.FAINT_INK)
 

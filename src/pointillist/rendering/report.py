@@ -6,14 +6,14 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pointillist.diffusion.floors import BETTER, METRICS, Reading, best, reading, readings
 from pointillist.rendering import player
-from pointillist.rendering.metrics import BETTER, METRICS, Reading, best, reading, readings
 
 _WIDEST = 3.0
 """Times worse than its floor at which a bar is full."""
@@ -40,11 +40,11 @@ class Picture:
 class Again:
     """How to make a run again."""
 
-    command: str
-    parameters: str = ""
-    """YAML for conf/local/parameters.yml of what a command line can't hold."""
-    sources: Sequence[str] = ()
-    """Files that it reads, which must be there."""
+    commands: Sequence[str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    """By path: YAML of what a command line can't hold."""
+    source: str = ""
+    """A file that it reads."""
 
 
 def page(

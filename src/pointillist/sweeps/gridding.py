@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pointillist import artifacts
-from pointillist.datasets import TensorsDataset
-from pointillist.diffusion.config import Sampling
-from pointillist.pipelines.explain.nodes import moments_of
+from pointillist.models import ReverseChain, Snapshots, TrainedDenoiser
 from pointillist.sweeps.worker import Outcome
 
 if TYPE_CHECKING:
@@ -29,6 +26,7 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
     PointillistError
         If a model or its moments can't be read.
     """
+    from pointillist.rendering import views
     from pointillist.rendering.sweeps import Row
 
     firsts: dict[str, Outcome] = {}
@@ -38,17 +36,17 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
             firsts.setdefault(name, outcome)
     found = []
     for outcome in list(firsts.values())[:_MOST_ROWS]:
-        files = {name: _file(project, name, outcome.version) for name in _FILES}
-        if None in files.values():
+        taken = _file(project, "training_snapshots.safetensors", outcome.version)
+        trained = _file(project, "denoiser.safetensors", outcome.version)
+        if taken is None or trained is None:
             continue
-        snapshots, denoiser = (_load(path) for path in files.values() if path is not None)
-        model = artifacts.checkpoint.unpack(denoiser)
+        snapshots, model = Snapshots.read(taken), TrainedDenoiser.read(trained)
         chain, sampling = _file(project, "reverse_chain.safetensors", outcome.version), None
         if chain is not None and any(
             n.startswith("sampling.") for n in outcome.trial.configuration
         ):
-            sampling = Sampling.model_validate(_load(chain).metadata["sampling"])
-        steps, clouds = moments_of(snapshots, denoiser, model, 0, sampling)
+            sampling = ReverseChain.read(chain).sampling
+        steps, clouds = views.snapshot_samples(snapshots, model, 0, sampling)
         chosen = [round(k * (len(steps) - 1) / (_MOMENTS - 1)) for k in range(_MOMENTS)]
         kept = list(dict.fromkeys(chosen))
         words = ", ".join(
@@ -59,12 +57,5 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
     return found
 
 
-_FILES = ("training_snapshots.safetensors", "denoiser.safetensors")
-
-
 def _file(project: Path, name: str, version: str) -> Path | None:
     return next((project / "data").glob(f"0[67]_*/*/{name}/{version}/{name}"), None)
-
-
-def _load(path: Path) -> Any:
-    return TensorsDataset(filepath=str(path)).load()

@@ -33,6 +33,7 @@ from pointillist.tracking.outbox import FOLDER, Outbox
 from pointillist.tracking.registry import InMlflow
 
 if TYPE_CHECKING:
+    from pointillist.models import TrainedDenoiser
     from pointillist.tracking.recorder import Recorder
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ class TrackingHooks:
         if dataset_name == "shape_points":
             self._run.log_shape(shapes.digest(data.to_numpy()))
         if dataset_name == "denoiser":
-            self._run.adopt(data.metadata, version)
+            self._run.adopt(data, version)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -183,7 +184,7 @@ class TrackingHooks:
         if wishes.get("metrics"):
             self._run.log_metrics(data)
         if folder := wishes.get("artifact"):
-            for file in _saved_files(dataset):
+            for file in dataset.saved:
                 self._run.recorder.log_artifact(file, folder)
 
     @hook_impl
@@ -266,15 +267,13 @@ class _OpenRun:
         """Record which version of an earlier run was loaded."""
         self.recorder.set_tags({f"loaded.{dataset}": version})
 
-    def adopt(self, metadata: Mapping[str, Any], version: str | None) -> None:
+    def adopt(self, model: TrainedDenoiser, version: str | None) -> None:
         """Carry over what a model from an earlier run was trained with, and link that run."""
         if "train" in self._stages:
             return
-        # Whether the file is a model at all is checked, and said, by the node that uses it.
-        trained_with = {k: v for k, v in metadata.get("parameters", {}).items() if k != "seed"}
+        trained_with = {k: v for k, v in model.parameters.items() if k != "seed"}
         self.recorder.log_parameters(flatten(trained_with))
-        if digest := metadata.get("shape_digest"):
-            self.log_shape(digest)
+        self.log_shape(model.shape_digest)
         if version is None:
             return
         training = self.recorder.find_run(self.summary.experiment_id, version)
@@ -341,16 +340,6 @@ def _version(catalog: CatalogProtocol, name: str) -> str | None:
     """Return the version that was loaded; None for a dataset without versions."""
     resolve = getattr(catalog.get(name), "resolve_load_version", None)
     return None if resolve is None else resolve()
-
-
-def _saved_files(dataset: Any) -> list[Path]:
-    """Return what this run saved; the newest version may be that of a run beside it."""
-    version = dataset.resolve_save_version()
-    if version is None:
-        return [Path(str(dataset._filepath))]
-    path = Path(str(dataset._get_versioned_path(version)))
-    # A film has its other formats beside it.
-    return [path, *(other for other in sorted(path.parent.glob(f"{path.stem}.*")) if other != path)]
 
 
 def _tags(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-from pointillist import __version__
 from pointillist.datasets import Package
-from pointillist.datasets.tensors import encode
+from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
+from pointillist.models.tensors import encode
 from pointillist.tracking import store as stores
+from pointillist.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,9 +109,27 @@ class ChampionDataset(InMlflow, AbstractDataset[Package, None]):
         return {}
 
 
+@contextmanager
+def downloaded(uri: str, project: Path) -> Iterator[tuple[Path, Sampling]]:
+    """Yield the file of a registered model (models:/NAME@ALIAS, models:/NAME/VERSION) and its sampler.
+
+    Raises
+    ------
+    PointillistError
+        If there is no such model, or MLflow can't be reached.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    store = stores.resolve(stores.Settings(), project)
+    with TemporaryDirectory() as folder, stores.in_words(store):
+        place = Path(download_artifacts(uri, dst_path=folder, tracking_uri=store.tracking_uri))
+        [file] = place.rglob(MODEL)
+        yield file, Sampling.model_validate_json(file.with_name(SAMPLING).read_text())
+
+
 def _version_of(client: MlflowClient, package: Package) -> str | None:
     """Return the version under which the training's model is registered, if it is."""
-    digest = str(package.model.metadata["digest"])
+    digest = package.model.digest
     found = client.search_model_versions(f"name = '{package.name}'")
     sampling = json.dumps(dict(package.sampling), sort_keys=True)
     return next(
@@ -131,7 +151,7 @@ def _register(client: MlflowClient, package: Package) -> str:
     with TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        (data / MODEL).write_bytes(encode(package.model))
+        (data / MODEL).write_bytes(encode(package.model.to_tensors()))
         (data / SAMPLING).write_text(json.dumps(dict(package.sampling)))
         place = Path(folder) / _FOLDER
         # Found by the name of a module: nothing is pickled.
@@ -151,7 +171,7 @@ def _register(client: MlflowClient, package: Package) -> str:
             raise
     source = f"{client.get_run(package.run_id).info.artifact_uri}/{_FOLDER}"
     tags = {
-        "digest": str(package.model.metadata["digest"]),
+        "digest": package.model.digest,
         "sampling": json.dumps(dict(package.sampling), sort_keys=True),
         **{name: f"{value:.6g}" for name, value in package.metrics.items()},
     }

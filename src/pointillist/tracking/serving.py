@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointillist import artifacts, diffusion
-from pointillist.datasets.tensors import decode
+from pointillist import diffusion
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
+from pointillist.models import TrainedDenoiser
 from pointillist.parameters import validate
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def signature(sampling: Mapping[str, Any]) -> ModelSignature:
 class Painter:
     """A denoiser with its sampler."""
 
-    def __init__(self, model: artifacts.checkpoint.Checkpoint, sampling: Sampling) -> None:
+    def __init__(self, model: TrainedDenoiser, sampling: Sampling) -> None:
         self._model, self._sampling = model, sampling
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -118,6 +118,5 @@ def _load_pyfunc(data_path: str) -> Painter:
     from pointillist.tracking.registry import MODEL, SAMPLING
 
     folder = Path(data_path)
-    file = decode((folder / MODEL).read_bytes(), str(folder / MODEL))
     sampling = Sampling.model_validate(json.loads((folder / SAMPLING).read_text()))
-    return Painter(artifacts.checkpoint.unpack(file), sampling)
+    return Painter(TrainedDenoiser.read(folder / MODEL), sampling)

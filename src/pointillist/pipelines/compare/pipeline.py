@@ -6,7 +6,7 @@ from pointillist.pipelines.compare import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Two models -> comparison."""
+    """Models -> comparison_page."""
     return Pipeline(
         [
             Node(
@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "params:device",
                 ],
-                "comparison",
+                "comparison_page",
                 name="compare_models",
             )
         ],

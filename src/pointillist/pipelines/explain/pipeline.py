@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.draw_scores,
                 ["denoiser", "params:seed", "params:device"],
-                "score_figure",
+                "scores_figure",
                 name="draw_scores",
             ),
             Node(
@@ -24,13 +24,13 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.draw_trajectories,
                 ["denoiser", "params:seed"],
-                "trajectory_figure",
+                "trajectories_figure",
                 name="draw_trajectories",
             ),
             Node(
                 nodes.film_training,
                 ["training_snapshots", "denoiser", "params:rendering", "params:seed"],
-                ["training_strip", "training_film"],
+                ["training_strip_figure", "training_film"],
                 name="film_training",
             ),
         ],

@@ -6,13 +6,13 @@ from pointillist.pipelines.player import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Denoiser + reverse_chain -> player + player_figure."""
+    """Denoiser + reverse_chain -> player_page + player_plot."""
     return Pipeline(
         [
             Node(
                 nodes.make_player,
                 ["reverse_chain", "denoiser", "params:player", "params:seed", "params:device"],
-                ["player", "player_figure"],
+                ["player_page", "player_plot"],
                 name="make_player",
             )
         ],

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pointillist import artifacts
 from pointillist.datasets import Package
-from pointillist.datasets.models import TrainedModel
+from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Data, Sampling
 from pointillist.errors import PointillistError
+from pointillist.models.denoiser import of_one_truth
 from pointillist.parameters import Promotion
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 def choose_champion(
     training_runs: pd.DataFrame,
-    trained_models: Mapping[str, TrainedModel],
+    trained_models: Mapping[str, SavedModel],
     shape: str,
     sampling: Sampling,
     promotion: Promotion,
@@ -39,12 +39,11 @@ def choose_champion(
     for version in mine.get("version", []):
         try:
             model = trained_models[f"{shape}/{version}"].read()
-            artifacts.checkpoint.unpack(model)
         except PointillistError as error:
             logger.warning("%s is left out: %s", version, error)
         else:
             models[version] = model
-    alike = artifacts.checkpoint.of_one_truth(models, data)
+    alike = of_one_truth(models, data)
     if not alike:
         others = f" ({len(models)} have, with another data.*)" if models else ""
         raise PointillistError(

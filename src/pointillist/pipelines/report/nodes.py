@@ -6,114 +6,79 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from pointillist import __version__, artifacts, rendering
-from pointillist.datasets import Tensors
-from pointillist.groups import flatten
-from pointillist.parameters import Parameters
-from pointillist.pipelines.explain import nodes as explain
-from pointillist.pipelines.player.nodes import scenes_of
-from pointillist.pipelines.render import nodes as render
-from pointillist.rendering.config import Player
+from pointillist import rendering
+from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist.pipelines.report.again import again, differences
+from pointillist.rendering import curves, explanations, views
+from pointillist.rendering.config import Player, Rendering
+from pointillist.rendering.report import Picture
+from pointillist.version import __version__
 
 _PACKAGES = ("torch", "numpy", "kedro", "mlflow")
-# What null becomes when a network is fitted to its shape.
-_FITTED = {"network.input_bandwidth", "network.bandwidth"}
 
 
 def write_report(
-    denoiser: Tensors,
-    reverse_chain: Tensors,
+    denoiser: TrainedDenoiser,
+    reverse_chain: ReverseChain,
     samples: pd.DataFrame,
     metrics: dict[str, float],
     training_history: pd.DataFrame,
     risk_by_noise: pd.DataFrame,
     player: Player,
+    rendering_: Rendering,
     seed: int,
     device: str,
 ) -> str:
     """Put film, metrics, differences, pictures and provenance on one page."""
-    artifacts.chain.require_same_model(reverse_chain, denoiser, samples)
-    model = artifacts.checkpoint.unpack(denoiser)
-    picture = rendering.report.Picture
-    differing = differences(model.parameters, reverse_chain.metadata["sampling"])
+    reverse_chain.require_model(denoiser, samples)
     return rendering.report.page(
-        shape=model.shape,
-        scenes=scenes_of(reverse_chain, model, player, seed, device),
+        shape=denoiser.shape,
+        scenes=views.scenes(reverse_chain, denoiser, player, seed, device),
         metrics=metrics,
         quality=[
-            picture(
-                render.draw_samples(samples, denoiser, metrics, seed),
+            Picture(
+                views.samples_beside_truth(samples, denoiser, metrics, rendering_.point_size, seed),
                 "Samples beside a fresh draw of the truth, each metric over its floor",
             ),
-            picture(
-                render.draw_risk(risk_by_noise, metrics),
+            Picture(
+                curves.risk_by_noise(risk_by_noise, metrics),
                 "What each range of noise levels adds to the bound",
             ),
-            picture(render.draw_loss(training_history), "Training loss beside its floor"),
+            Picture(curves.loss_curve(training_history), "Training loss beside its floor"),
         ],
-        knowledge=[
-            picture(
-                explain.draw_scores(denoiser, seed, device),
-                "Exact and learned score at five noise levels, and the denoiser's error",
-            ),
-            picture(
-                explain.draw_density(denoiser, device),
-                "Density of the probability-flow ODE beside the true density",
-            ),
-            picture(
-                explain.draw_trajectories(denoiser, seed),
-                "The ways of 200 points from noise to shape",
-            ),
-        ],
-        differing=differing,
-        command=command(model.shape, model.parameters["seed"], differing),
-        provenance=_provenance(denoiser, model),
-        note=model.stretch,
+        knowledge=_knowledge(denoiser, seed, device),
+        differing=differences(denoiser, reverse_chain.sampling),
+        again=again(denoiser, reverse_chain),
+        provenance=_provenance(denoiser),
+        note=denoiser.stretch,
     )
 
 
-def differences(trained: dict[str, Any], sampling: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the parameters of training and sampling that aren't the defaults: name, here, default."""
-    groups = {name: value for name, value in trained.items() if name != "seed"}
-    here = flatten(groups | {"sampling": sampling})
-    defaults = flatten(Parameters().model_dump(mode="json"))
+def _knowledge(model: TrainedDenoiser, seed: int, device: str) -> list[Picture]:
     return [
-        (name, said(value), said(defaults[name]))
-        for name, value in here.items()
-        if name in defaults
-        and value != defaults[name]
-        and not (name in _FITTED and _is_fitted(name, value, here))
+        Picture(
+            explanations.scores(model, seed, device),
+            "Exact and learned score at five noise levels, and the denoiser's error",
+        ),
+        Picture(
+            explanations.density(model, device),
+            "Density of the probability-flow ODE beside the true density",
+        ),
+        Picture(
+            explanations.trajectories(model, seed),
+            "Trajectories of 200 points from noise to shape",
+        ),
     ]
 
 
-def _is_fitted(name: str, value: Any, here: dict[str, Any]) -> bool:
-    """Tell what was found for a shape from what somebody set, as far as that can be told."""
-    return name == "network.input_bandwidth" or value == here["data.bandwidth"]
-
-
-def command(shape: str, seed: int, differing: list[tuple[str, str, str]]) -> str:
-    """Return the command that makes such a run again; what has a comma stands in a file."""
-    words = [f"shape={shape}", *([f"seed={seed}"] if seed else [])]
-    words += [f"{name}={value}" for name, value, _ in differing if "," not in value]
-    return f"kedro run --params {','.join(words)}"
-
-
-def said(value: Any) -> str:
-    """Return a value as one writes it on a command line."""
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
-
-
-def _provenance(denoiser: Tensors, model: artifacts.checkpoint.Checkpoint) -> list[tuple[str, str]]:
+def _provenance(model: TrainedDenoiser) -> list[tuple[str, str]]:
     rows = [
-        ("model", str(denoiser.metadata.get("version"))),
-        ("digest of the model", str(denoiser.metadata["digest"])[:16]),
-        ("digest of the shape", str(denoiser.metadata["shape_digest"])),
+        ("model", str(model.version)),
+        ("digest of the model", model.digest[:16]),
+        ("digest of the shape", model.shape_digest),
         ("points of the shape", f"{len(model.points):,}"),
         ("pointillist", __version__),
         ("python", platform.python_version()),

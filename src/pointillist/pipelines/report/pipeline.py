@@ -6,7 +6,7 @@ from pointillist.pipelines.report import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """The newest model, chain, samples and metrics -> report."""
+    """The newest model, chain, samples and metrics -> report_page."""
     return Pipeline(
         [
             Node(
@@ -19,10 +19,11 @@ def create_pipeline() -> Pipeline:
                     "training_history",
                     "risk_by_noise",
                     "params:player",
+                    "params:rendering",
                     "params:seed",
                     "params:device",
                 ],
-                "report",
+                "report_page",
                 name="write_report",
             )
         ],

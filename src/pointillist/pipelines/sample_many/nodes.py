@@ -10,10 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pointillist import artifacts, clusters, diffusion
-from pointillist.datasets import Partitions, Tensors
-from pointillist.datasets.tensors import decode, encode
+from pointillist import clusters, diffusion
+from pointillist.datasets import Partitions
 from pointillist.diffusion.config import Sampling
+from pointillist.models import TrainedDenoiser
+from pointillist.models.tensors import decode, encode
 from pointillist.parameters import Many
 from pointillist.progress import count
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def sample_partitions(
-    denoiser: Tensors,
+    denoiser: TrainedDenoiser,
     many_place: Partitions,
     n: int,
     seed: int,
@@ -34,11 +35,10 @@ def sample_partitions(
     What is drawn depends on the model, n, the seed, the sampler and the size of a partition, and not on
     the workers: their folder is named by a hash of those. The digest says that two runs drew the same.
     """
-    artifacts.checkpoint.unpack(denoiser)
     # A worker that has a GPU must not draw other numbers than one that has none.
     device = str(diffusion.devices.resolve(device))
     settings = sampling.model_dump(mode="json", exclude={"n_samples", "n_frames"})
-    about = [denoiser.metadata["digest"], n, seed, settings, many.partition, device]
+    about = [denoiser.digest, n, seed, settings, many.partition, device]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     place = Partitions(many_place.folder / key)
     whole, rest = divmod(n, many.partition)
@@ -48,7 +48,7 @@ def sample_partitions(
     if len(missing) < len(sizes):
         logger.info("%d of %d partitions are there.", len(sizes) - len(missing), len(sizes))
     place.folder.mkdir(parents=True, exist_ok=True)
-    model = encode(denoiser)
+    model = encode(denoiser.to_tensors())
     tasks = [(str(place.folder), i, sizes[i], seed, device, settings) for i in missing]
     for index, digest in count_drawn(model, tasks, many):
         digests[index] = digest
@@ -111,7 +111,6 @@ def draw_partition(
 
 
 @lru_cache(maxsize=1)
-def _unpacked(model: bytes, device: str) -> artifacts.checkpoint.Checkpoint:
-    return artifacts.checkpoint.unpack(decode(model, "the model")).to(
-        diffusion.devices.resolve(device)
-    )
+def _unpacked(model: bytes, device: str) -> TrainedDenoiser:
+    file = decode(model, "the model")
+    return TrainedDenoiser.from_tensors(file).to(diffusion.devices.resolve(device))

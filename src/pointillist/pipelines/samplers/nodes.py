@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pointillist import artifacts, diffusion, rendering
-from pointillist.datasets import Tensors
+from pointillist import diffusion, rendering
 from pointillist.diffusion.config import Samplers
+from pointillist.models import TrainedDenoiser
 from pointillist.progress import track
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 _REFERENCES, _PROJECTIONS = 5, 200
 
 
-def compare_samplers(denoiser: Tensors, samplers: Samplers, seed: int, device: str) -> pd.DataFrame:
+def compare_samplers(
+    denoiser: TrainedDenoiser, samplers: Samplers, seed: int, device: str
+) -> pd.DataFrame:
     """Measure every sampler at each number of function evaluations, beside the floor of the truth."""
     where = diffusion.devices.resolve(device)
-    model = artifacts.checkpoint.unpack(denoiser).to(where)
+    model = denoiser.to(where)
     path, truth = model.denoiser.path, model.density.to(where, diffusion.denoiser.DTYPE)
     generator = diffusion.devices.generator(seed, "samplers")
     score = _scorer(model, samplers.n_samples, generator)
@@ -58,7 +60,7 @@ def draw_samplers(sampler_table: pd.DataFrame) -> rendering.figures.Figure:
 
 
 def _scorer(
-    model: artifacts.checkpoint.Checkpoint, n: int, generator: torch.Generator
+    model: TrainedDenoiser, n: int, generator: torch.Generator
 ) -> diffusion.comparison.Score:
     """Return what measures n points in standardised coordinates against draws of the truth."""
 

@@ -6,7 +6,7 @@ from pointillist.pipelines.samplers import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Denoiser -> sampler_table -> sampler_figure."""
+    """Denoiser -> sampler_table -> samplers_figure."""
     return Pipeline(
         [
             Node(
@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
                 "sampler_table",
                 name="compare_samplers",
             ),
-            Node(nodes.draw_samplers, "sampler_table", "sampler_figure", name="draw_samplers"),
+            Node(nodes.draw_samplers, "sampler_table", "samplers_figure", name="draw_samplers"),
         ],
         namespace="samplers",
         prefix_datasets_with_namespace=False,

@@ -1,4 +1,4 @@
-"""A training that is under way, as one file: its state, and what was measured so far."""
+"""The state of a training that is under way, and what was measured so far, as one file."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import Any
 
 import torch
 
-from pointillist import __version__
-from pointillist.datasets import Tensors
 from pointillist.diffusion.training import State
 from pointillist.errors import PointillistError
 from pointillist.groups import flatten
+from pointillist.models.tensors import Tensors
+from pointillist.version import __version__
 
 # What may change without changing what is learnt.
 _FREE = ("training.steps", "training.report_every", "training.checkpoint_seconds")
 
 
 @dataclass
-class Story:
-    """What a training has to tell at its end."""
+class Record:
+    """What a training leaves behind beside its model."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     """Step and metrics of every report."""
     weights_at: dict[int, torch.Tensor] = field(default_factory=dict)
-    """Averaged weights at the moments that are kept, by step, in half precision."""
+    """Averaged weights by step, of the snapshots, in half precision."""
     resumed_from: list[str] = field(default_factory=list)
     """Versions of the interrupted trainings that this one continues, oldest first."""
 
 
-def pack(state: State, story: Story, settings: Mapping[str, Any]) -> Tensors:
+def pack(state: State, record: Record, settings: Mapping[str, Any]) -> Tensors:
     """Turn a state into one file; `settings` are all that a training must have in common to go on."""
-    columns = list(story.history[0]) if story.history else []
-    rows = [[row[name] for name in columns] for row in story.history]
+    columns = list(record.history[0]) if record.history else []
+    rows = [[row[name] for name in columns] for row in record.history]
     return Tensors(
         {f"state.{name}": value.contiguous() for name, value in state.items()}
-        | {f"weights_at.{step}": weights for step, weights in story.weights_at.items()}
+        | {f"weights_at.{step}": weights for step, weights in record.weights_at.items()}
         | {"history": torch.tensor(rows, dtype=torch.float64)},
         {
             "kind": "training_state",
             "columns": columns,
-            "resumed_from": story.resumed_from,
+            "resumed_from": record.resumed_from,
             "settings": dict(settings),
             "package_version": __version__,
         },
     )
 
 
-def unpack(file: Tensors) -> tuple[State, Story]:
-    """Return the state of a file, and the story so far.
+def unpack(file: Tensors) -> tuple[State, Record]:
+    """Return the state of a file, and the record so far.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def unpack(file: Tensors) -> tuple[State, Story]:
         history = [dict(zip(columns, row, strict=True)) for row in rows]
         for row in history:
             row["step"] = int(row["step"])
-        story = Story(
+        record = Record(
             history,
             {int(step): w for step, w in _below("weights_at.", file).items()},
             list(file.metadata["resumed_from"]),
         )
-        return _below("state.", file), story
+        return _below("state.", file), record
     except (KeyError, ValueError) as error:
         raise PointillistError(
             f"The state of the training, written by version {file.metadata.get('package_version')}, "

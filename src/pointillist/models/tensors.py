@@ -28,10 +28,18 @@ def encode(file: Tensors) -> bytes:
     """Return the bytes of a safetensors file, its format and digest added to the metadata."""
     from safetensors.torch import save
 
-    metadata = {key: value for key, value in file.metadata.items() if key != "digest"}
+    metadata = file.metadata if "digest" in file.metadata else sealed(file).metadata
     texts = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
-    texts |= {"format": json.dumps(_FORMAT), "digest": json.dumps(_digest(file.tensors, texts))}
-    return save(file.tensors, texts)
+    return save(file.tensors, texts | {"format": json.dumps(_FORMAT)})
+
+
+def sealed(file: Tensors, version: str | None = None) -> Tensors:
+    """Return the file with its digest, and the `version` under which it is saved, in its metadata."""
+    metadata = {key: value for key, value in file.metadata.items() if key != "digest"}
+    if version is not None:
+        metadata["version"] = version
+    texts = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
+    return replace(file, metadata=metadata | {"digest": _digest(file.tensors, texts)})
 
 
 def decode(content: bytes, name: str) -> Tensors:
@@ -64,11 +72,6 @@ def decode(content: bytes, name: str) -> Tensors:
     if expected != json.dumps(_digest(tensors, texts)):
         raise PointillistError(f"{name} is damaged: its digest does not fit its content. {cure}")
     return Tensors(tensors, {key: value for key, value in metadata.items() if key != "format"})
-
-
-def stamped(file: Tensors, version: str | None) -> Tensors:
-    """Note the version under which a file is saved in its metadata."""
-    return replace(file, metadata={**file.metadata, "version": version})
 
 
 def _digest(tensors: dict[str, torch.Tensor], texts: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pointillist.rendering.metrics import BETTER, METRICS, Reading, best, reading, readings
+from pointillist.diffusion.floors import BETTER, METRICS, Reading, best, reading, readings
 
 FLOORS = {"sw2_floor": 0.02, "coverage_floor": 1.0, "mmd_floor": -1e-5, "c2st_floor": 0.5}
 ERRORS = {"mmd_floor_error": 2e-5, "c2st_floor_error": 0.004}

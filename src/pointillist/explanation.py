@@ -1,0 +1,101 @@
+"""What a person can do about an error that Kedro raises: which dataset, which file, which command."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.io.core import DatasetError
+
+from pointillist import stages
+from pointillist.datasets import VersionedFile
+from pointillist.errors import PointillistError, causes, first_line
+from pointillist.models import Stored
+from pointillist.parameters import Parameters
+
+
+class Explanation:
+    """Messages about the datasets of one run."""
+
+    def __init__(self, parameters: Parameters, project: Path) -> None:
+        self._parameters, self._project = parameters, project
+        self.loading: str | None = None
+        """The dataset that is being loaded."""
+        self.saving: str | None = None
+        """The dataset that is being saved."""
+
+    def require(self, name: str, dataset: VersionedFile) -> None:
+        """Raise PointillistError, with the command that makes it, if there is nothing to load."""
+        if dataset.exists() or name not in stages.making(pipelines):
+            return
+        about = f"{name} of {self._parameters.shape!r}"
+        versions = sorted(p.parent.name for p in dataset.folder.glob("*/*") if p.is_file())
+        if versions:
+            raise PointillistError(
+                f"{about} has no such version. There are: {', '.join(versions)}."
+            )
+        raise PointillistError(f"No {about} was found. Make it first: {self._command(name)}")
+
+    def require_shape(self, name: str, data: Stored) -> None:
+        """Raise PointillistError if a dataset of this run's shape was made for another."""
+        shape = self._parameters.shape
+        if data.shape != shape:
+            raise PointillistError(
+                f"{name} of {shape!r} holds what was made for {data.shape!r}. Use it with --params "
+                f"shape={data.shape}, or make it again: {self._command(name)}"
+            )
+
+    def of(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
+        """Return what to say of an error, or None if it is one of the program's own."""
+        chain = list(causes(error))
+        for cause in chain:
+            if isinstance(cause, PointillistError):
+                return str(cause)
+        if any(isinstance(cause, DatasetError | OSError) for cause in chain):
+            if self.saving is not None:
+                return self._unsaved(self.saving, chain[-1], catalog)
+            if self.loading is not None:
+                return self._unreadable(self.loading, chain[-1], catalog)
+        for cause in chain:
+            if isinstance(cause, OSError) and cause.strerror and cause.filename:
+                return f"{cause.strerror}: {cause.filename}"
+            if isinstance(cause, DatasetError):
+                return first_line(cause)
+        return None
+
+    def _unsaved(self, name: str, cause: BaseException, catalog: CatalogProtocol) -> str:
+        dataset = catalog.get(name)
+        where = dataset.folder if isinstance(dataset, VersionedFile) else Path(name)
+        return f"{name} can't be saved in {near(where, self._project)}: {first_line(cause)}"
+
+    def _unreadable(self, name: str, cause: BaseException, catalog: CatalogProtocol) -> str:
+        dataset = catalog.get(name)
+        where = dataset.load_path if isinstance(dataset, VersionedFile) else Path(name)
+        message = f"{near(where, self._project)} can't be read: {first_line(cause)}"
+        if name not in stages.making(pipelines):
+            return message
+        return (
+            f"{message}\nMake it again: {self._command(name)}, or load another: --load-versions "
+            f"{name}:VERSION"
+        )
+
+    def _command(self, name: str) -> str:
+        """Return the command that makes a dataset."""
+        stage = stages.making(pipelines)[name]
+        reads_source = "raw_shape" in pipelines[stage].inputs()
+        given = source(self._parameters) if reads_source else f"shape={self._parameters.shape}"
+        return f"kedro run --pipelines {stage} --params {given}"
+
+
+def source(parameters: Parameters) -> str:
+    """Return the parameter that names a run's shape again, quoted for a shell."""
+    given = parameters.model_dump(include={"shape_file", "text"}, exclude_none=True)
+    name, value = next(iter(given.items()), ("shape", parameters.shape))
+    return shlex.quote(f"{name}={value}") if " " in str(value) else f"{name}={value}"
+
+
+def near(path: Path, project: Path) -> str:
+    """Return a path as one would type it in the project."""
+    return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)

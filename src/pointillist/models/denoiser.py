@@ -1,0 +1,242 @@
+"""A trained denoiser and everything that belongs to it.
+
+Weights, configuration, normaliser and anchors stay together in one file, so that a new model is never
+measured with an old shape, nor drawn in another's coordinates.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from pointillist import shapes
+from pointillist.diffusion import devices, samplers
+from pointillist.diffusion.config import Data, Network, Sampling, Schedule, Training
+from pointillist.diffusion.denoiser import Denoiser
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.schedules import make_path
+from pointillist.models.stored import Stored
+from pointillist.models.tensors import Tensors
+
+_WEIGHTS = "denoiser."
+_MOST_GHOSTS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedDenoiser(Stored):
+    """What training leaves behind."""
+
+    kind: ClassVar[str] = "denoiser"
+    made_by: ClassVar[str] = "train"
+
+    denoiser: Denoiser
+    points: np.ndarray
+    """The shape's points (N, 2), original coordinates, float64."""
+    normalizer: shapes.Normalizer
+    parameters: dict[str, Any]
+    """The groups data, schedule, network and training, and the seed, as asked for; what was fitted to the
+    shape is in `denoiser.network`."""
+    weights: np.ndarray | None = None
+    """How much each point counts (N,), float64; None: all alike."""
+    origin: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Where the points come from and what else a training depends on, as asked for: shape_file, text,
+    max_megabytes, source, threads and device; empty in models of release 0.1.0."""
+    sampling: Sampling | None = None
+    """The sampler that a registered model is served with; None: the default."""
+
+    def sample(
+        self, n: int, seed: int = 0, sampling: Sampling | None = None, device: str = "cpu"
+    ) -> np.ndarray:
+        """Draw n points (n, 2), original coordinates, float64, by the reverse chain.
+
+        Raises
+        ------
+        PointillistError
+            If the sampler or the device can't be used.
+        """
+        where = devices.resolve(device)
+        # A sampler draws two at least.
+        chosen = (sampling or self.sampling or Sampling()).model_copy(
+            update={"n_samples": max(2, n)}
+        )
+        generator = devices.generator(seed, "sample", where)
+        drawn = samplers.draw(self.to(where).denoiser, self.density, chosen, generator)
+        return self.original(drawn)[:n]
+
+    @cached_property
+    def density(self) -> GaussianMixture:
+        """The truth in model coordinates, float64, on the CPU."""
+        data = Data.model_validate(self.parameters["data"])
+        return make_density(self.points, self.normalizer, data, self.weights)
+
+    @property
+    def shape_digest(self) -> str:
+        """Of the shape: its points, and their weights if there are any."""
+        if self.weights is None:
+            return shapes.digest(self.points)
+        return shapes.digest(np.column_stack((self.points, self.weights)))
+
+    def to(self, device: torch.device) -> TrainedDenoiser:
+        """Return it with the network on `device`; the truth stays exact on the CPU."""
+        if next(self.denoiser.parameters()).device == device:
+            return self
+        return dataclasses.replace(self, denoiser=copy.deepcopy(self.denoiser).to(device))
+
+    def original(self, points: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Take points (..., 2) from model coordinates to original ones."""
+        return self.normalizer.invert(np.asarray(points, dtype=np.float64))
+
+    def pictured(self, points: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Take points (..., 2) from original coordinates to those of pictures."""
+        return self._for_pictures.apply(np.asarray(points))
+
+    def ghosts(self) -> np.ndarray:
+        """Return `some_points` in the coordinates of pictures."""
+        return self.pictured(self.some_points())
+
+    def some_points(self) -> np.ndarray:
+        """Return the shape's points for the background of pictures, a part of them if they are many."""
+        points = self.points
+        if len(points) > _MOST_GHOSTS:
+            shares = None if self.weights is None else self.weights / self.weights.sum()
+            rng = np.random.default_rng(0)
+            points = points[rng.choice(len(points), _MOST_GHOSTS, replace=False, p=shares)]
+        return points
+
+    @property
+    def picture_scale(self) -> tuple[float, float]:
+        """One unit of the coordinates of pictures, in original ones."""
+        return self._for_pictures.scale
+
+    @property
+    def stretch(self) -> str:
+        """What pictures of this shape must say of their axes, if anything."""
+        width, height = self._for_pictures.scale
+        if width == height:
+            return ""
+        return f"Axes stretched: {width:.2g} wide, {height:.2g} high."
+
+    @cached_property
+    def _for_pictures(self) -> shapes.Normalizer:
+        return shapes.Normalizer.for_pictures(self.points)
+
+    def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""
+        return torch.from_numpy(self._standardizer.apply(np.asarray(points)))
+
+    @cached_property
+    def _standardizer(self) -> shapes.Normalizer:
+        return shapes.Normalizer.fit(self.points, weights=self.weights)
+
+    def to_tensors(self) -> Tensors:
+        """Return the tensors and metadata of one safetensors file."""
+        tensors = {"points": torch.from_numpy(np.ascontiguousarray(self.points))}
+        if self.weights is not None:
+            tensors["weights"] = torch.from_numpy(np.ascontiguousarray(self.weights))
+        network = _untied(self.denoiser.state_dict())
+        tensors |= {_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in network}
+        return Tensors(
+            tensors,
+            {
+                "kind": self.kind,
+                "shape": self.shape,
+                "shape_digest": self.shape_digest,
+                "normalizer": self.normalizer.to_dict(),
+                "parameters": self.parameters,
+                "origin": self.origin,
+                "network": self.denoiser.network.model_dump(mode="json"),
+                "package_version": self.package_version,
+            },
+        )
+
+    @classmethod
+    def from_tensors(cls, file: Tensors) -> Self:
+        """Rebuild it from the tensors and metadata of its file.
+
+        Raises
+        ------
+        PointillistError
+            If the file is not a denoiser of this package, or its weights don't fit its configuration.
+        """
+        cls.require_kind(file)
+        try:
+            parameters = file.metadata["parameters"]
+            Training.model_validate(parameters["training"])
+            Data.model_validate(parameters["data"])
+            weights = file.tensors.get("weights")
+            return cls(
+                denoiser=_denoiser(file, parameters),
+                points=file.tensors["points"].numpy(),
+                normalizer=shapes.Normalizer.from_dict(file.metadata["normalizer"]),
+                parameters=parameters,
+                weights=None if weights is None else weights.numpy(),
+                origin=file.metadata.get("origin", {}),
+                shape=file.metadata["shape"],
+                version=file.metadata.get("version"),
+                digest=file.metadata.get("digest", ""),
+                package_version=file.metadata["package_version"],
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise cls.misfit(file, error) from error
+
+
+def make_density(
+    points: np.ndarray,
+    normalizer: shapes.Normalizer,
+    data: Data,
+    weights: np.ndarray | None = None,
+) -> GaussianMixture:
+    """Return the truth of `points` (N, 2, original coordinates) in model coordinates, float64."""
+    shares = None if weights is None else torch.from_numpy(weights)
+    return GaussianMixture(torch.from_numpy(normalizer.apply(points)), data.bandwidth, shares)
+
+
+def of_one_truth(models: Mapping[str, TrainedDenoiser], data: Data) -> dict[str, TrainedDenoiser]:
+    """Return of the models by version those of `data` whose points are the newest such one's."""
+    alike = {
+        version: model
+        for version, model in models.items()
+        if Data.model_validate(model.parameters["data"]) == data
+    }
+    newest = alike[max(alike)].shape_digest if alike else None
+    return {version: model for version, model in alike.items() if model.shape_digest == newest}
+
+
+def _denoiser(file: Tensors, parameters: Mapping[str, Any]) -> Denoiser:
+    """Build the network and give it the file's weights. Raises what pydantic and torch raise."""
+    denoiser = Denoiser(
+        # Release 0.1.0 kept the fitted network in place of the one that was asked for.
+        Network.model_validate(file.metadata.get("network", parameters["network"])),
+        make_path(Schedule.model_validate(parameters["schedule"])),
+    )
+    weights = {
+        name.removeprefix(_WEIGHTS): w
+        for name, w in file.tensors.items()
+        if name.startswith(_WEIGHTS)
+    }
+    denoiser.load_state_dict(_retied(weights, denoiser), strict=True)
+    return denoiser.eval().requires_grad_(False)
+
+
+def _untied(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    """Return weights that share memory (tied layers) once only, since safetensors refuses aliases."""
+    first_of = {w.data_ptr(): name for name, w in reversed(weights.items())}
+    return [(name, w) for name, w in weights.items() if first_of[w.data_ptr()] == name]
+
+
+def _retied(weights: dict[str, torch.Tensor], denoiser: Denoiser) -> dict[str, torch.Tensor]:
+    """Give every tied layer the weights of the first again."""
+    if not denoiser.network.tied:
+        return weights
+    return weights | {
+        f"hidden.{i}.{part}": weights[f"hidden.0.{part}"]
+        for i in range(denoiser.network.depth)
+        for part in ("weight", "bias")
+    }

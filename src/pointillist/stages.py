@@ -1,0 +1,42 @@
+"""What the registered pipelines say of the stages: nothing of it is listed anywhere else.
+
+A stage is a namespace of nodes, and the name of a registered pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kedro.pipeline import Pipeline
+
+Pipelines = Mapping[str, Pipeline]
+DEFAULT = "__default__"
+
+
+def of(pipeline: Pipeline) -> list[str]:
+    """Return the stages of a pipeline in the order in which they run."""
+    return list(dict.fromkeys(node.namespace for node in pipeline.nodes if node.namespace))
+
+
+def making(pipelines: Pipelines) -> dict[str, str]:
+    """Return the stage that makes each dataset."""
+    nodes = (node for pipeline in pipelines.values() for node in pipeline.nodes)
+    return {output: node.namespace or "" for node in nodes for output in node.outputs}
+
+
+def parameters(pipeline: Pipeline) -> list[str]:
+    """Return the parameters, single or groups of them, that the nodes of a pipeline take."""
+    inputs = (name for node in pipeline.nodes for name in node.inputs)
+    return list(dict.fromkeys(name.removeprefix("params:") for name in _parameters(inputs)))
+
+
+def following(pipeline: Pipeline, pipelines: Pipelines) -> str | None:
+    """Return the stage of the default run that comes after those of `pipeline`, if any does."""
+    order, present = of(pipelines[DEFAULT]), of(pipeline)
+    if not present or any(stage not in order for stage in present):
+        return None
+    return next(iter(order[order.index(present[-1]) + 1 :]), None)
+
+
+def _parameters(names: Iterator[str]) -> Iterator[str]:
+    return (name for name in names if name.startswith("params:"))

@@ -1,0 +1,56 @@
+"""The summary of a run: what the catalog's metadata says is to be shown, and what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.utils import load_obj
+
+from pointillist import stages, tracking
+from pointillist.datasets import VersionedFile
+from pointillist.explanation import near, source
+from pointillist.parameters import Parameters
+from pointillist.terminal import print_facts
+
+
+def show(
+    parameters: Parameters,
+    project: Path,
+    catalog: CatalogProtocol,
+    saved: Iterable[str],
+    next_step: str,
+) -> None:
+    """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
+
+    `summary: Title` gives the line of a file its title, `summary: true` the file's own name;
+    `print: module.function` calls that with the shape's name and the data.
+    """
+    facts: dict[str, str] = {}
+    for name in saved:
+        dataset = catalog.get(name)
+        about: dict[str, Any] = getattr(dataset, "metadata", None) or {}
+        if printed := about.get("print"):
+            load_obj(printed)(parameters.shape, catalog.load(name))
+        if (title := about.get("summary")) and isinstance(dataset, VersionedFile):
+            file = dataset.load_path
+            facts[file.name if title is True else title] = near(file, project)
+    if (run := tracking.last_run()) is not None:
+        facts["MLflow run"] = f"{run.run_name} ({run.run_id}); compare runs with: make ui"
+    print_facts(facts | {"Next": next_step})
+
+
+def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -> str:
+    """Return what to try next: the stage that follows, of this very run if it used an older `version`."""
+    stage = stages.following(pipeline, pipelines)
+    if stage is None:
+        other = "cat" if parameters.shape != "cat" else "panda"
+        return f"another shape: kedro run --params shape={other}"
+    if stages.of(pipeline) == ["ingest"]:
+        return f"kedro run --pipelines {stage} --params {source(parameters)}"
+    of_run = "" if version is None else f",run={version}"
+    return f"kedro run --pipelines {stage} --params shape={parameters.shape}{of_run}"
