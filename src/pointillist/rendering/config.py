@@ -87,7 +87,7 @@ class Rendering(Group):
 
     @model_validator(mode="after")
     def _not_too_many_frames(self) -> Rendering:
-        if self.n_frames > _MOST_FRAMES:
+        if self.seconds is not None and self.n_frames > _MOST_FRAMES:
             raise ValueError(
                 f"seconds={self.seconds:g} at fps={self.fps} are {self.n_frames} frames, and a film has "
                 f"at most {_MOST_FRAMES}. Set rendering.fps={max(1, int(_MOST_FRAMES / self.seconds))}"

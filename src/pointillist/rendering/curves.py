@@ -156,7 +156,7 @@ def sampler_curves(table: pd.DataFrame) -> Figure:
 
 def _ticks(axis: Axis, values: Iterable[float]) -> None:
     """Put ticks at these values, and write them as they are."""
-    axis.set_major_locator(FixedLocator(np.asarray(list(values))))
+    axis.set_major_locator(FixedLocator(list(values)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

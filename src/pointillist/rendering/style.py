@@ -225,7 +225,8 @@ class Panels:
     """Rows and columns of bare axes that all show one window."""
 
     figure: Figure
-    axes: NDArray[np.object_]
+    axes: Any
+    """Array (rows, columns) of Axes."""
     window: Limits
     side: float
     """Shorter side of one of them, in inches."""

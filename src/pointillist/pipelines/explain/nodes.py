@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from matplotlib.figure import Figure
+
 from pointillist import rendering
 from pointillist.models import Snapshots, TrainedDenoiser
 from pointillist.progress import track
 from pointillist.rendering import explanations, views
 from pointillist.rendering.config import Rendering
-from pointillist.rendering.figures import Figure
 
 
 def draw_scores(denoiser: TrainedDenoiser, seed: int, device: str) -> Figure:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from pointillist import shapes
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
 from pointillist.progress import count
-from pointillist.rendering.gallery import Figure, contact_sheet
+from pointillist.rendering.gallery import contact_sheet
 from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
 from pointillist.shapes.points import split

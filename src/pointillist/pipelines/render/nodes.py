@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.progress import track
 from pointillist.rendering import curves, encoders, views
 from pointillist.rendering.config import Rendering
-from pointillist.rendering.figures import Figure
 
 
 def animate_chain(

@@ -195,5 +195,5 @@
     }
   }
 
-  document.querySelectorAll(".player").forEach((root) => new Player(root));
+  document.querySelectorAll(".player").forEach((root) => { root.player = new Player(root); });
 })();
