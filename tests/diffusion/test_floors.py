@@ -19,6 +19,8 @@ ERRORS = {"mmd_floor_error": 2e-5, "c2st_floor_error": 0.004}
     [
         ("sw2", 0.03, "1.50 ×"),
         ("sw2", 0.01, "0.50 ×"),
+        ("sw2", 0.246, "12.3 ×"),
+        ("sw2", 25.56, "1,278 ×"),
         # More is better: too little of it is how many times worse.
         ("coverage", 0.5, "2.00 ×"),
         ("coverage", 1.0, "1.00 ×"),

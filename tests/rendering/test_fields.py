@@ -66,6 +66,16 @@ def test_straight_trajectories_are_told_from_bent_ones() -> None:
     assert_axes_are_equal(figure, panels=2)
 
 
+def test_why_rectified_flow_bends_is_said_where_it_does() -> None:
+    turn = np.linspace(0, np.pi, 50)
+    bent = np.stack((np.cos(turn), np.sin(turn)), -1)[:, None] * np.ones((1, 20, 1))
+    straight = np.linspace(0, 1, 50)[:, None, None] * np.ones((1, 20, 2))
+    for name, other in (("exact, rectified flow", "cosine"), ("cosine", "exact, rectified flow")):
+        panels = [fields.Trajectories(name, bent), fields.Trajectories(other, straight)]
+        said = texts(fields.trajectories(panels, np.zeros((3, 2))))
+        assert ("their mean bends most" in said) == (name == "exact, rectified flow")
+
+
 NOTE = "Axes stretched: 4e+03 wide, 30 high."
 
 

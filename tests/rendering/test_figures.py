@@ -141,7 +141,7 @@ AWKWARD = {
     "all zero": ({"tv": 0.0, "tv_floor": 0.0}, "as good as a fresh draw"),
     "far off": (METRICS | {"off_manifold": 0.78}, "share off the shape, 69.6 times its floor"),
     "nothing covered": (METRICS | {"coverage": 0.0}, "anchors covered, whose floor is 0"),
-    "half covered": ({"coverage": 0.25, "coverage_floor": 1.0}, "anchors covered, 4 times"),
+    "half covered": ({"coverage": 0.25, "coverage_floor": 1.0}, "anchors covered, 4.00 times"),
     "not a number": (METRICS | {"sw2": float("nan")}, "shown is within 1.53 times"),
     "better than a draw": ({"tv": 0.02, "tv_floor": 0.05}, "as good as a fresh draw"),
     "tiny": (METRICS | {"nn95": 1.234e-7, "nn95_floor": 1.111e-7}, "shown is within 1.53 times"),

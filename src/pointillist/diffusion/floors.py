@@ -67,6 +67,12 @@ class Reading:
         return worse / better if better > 0 else math.inf
 
     @property
+    def times_text(self) -> str:
+        """`times_worse` with three digits: 1.11, 12.3, 1,278."""
+        times = self.times_worse
+        return f"{times:,.{2 if times < 9.995 else 1 if times < 99.95 else 0}f}"
+
+    @property
     def excess(self) -> float:
         """How far it is on the worse side of its floor, in its own unit; below 0 if better."""
         return (
@@ -79,8 +85,7 @@ class Reading:
         if self.metric.shown_as == "nats":
             return "" if self.error is None else f"± {self.error:.2g}"
         if self.metric.shown_as == "multiple":
-            times = self.times_worse
-            return f"{times:.2f} ×" if math.isfinite(times) else "-"
+            return f"{self.times_text} ×" if math.isfinite(self.times_worse) else "-"
         return f"{self.excess / self.error:+.1f} s.e." if self.error else f"{self.excess:+.2g}"
 
 

@@ -20,6 +20,10 @@ _INKS = LinearSegmentedColormap.from_list("inks", [style.PAPER, "#8f93a6", style
 _HEAT = LinearSegmentedColormap.from_list("heat", [style.PAPER, "#f2b25c", "#c3306f", "#2a0f4d"])
 _SIDES = LinearSegmentedColormap.from_list("sides", ["#2f6f9f", style.PAPER, "#c3306f"])
 _ARROWS = 19
+_NUMBERS = "The probability-flow ODE. Numbers: length over that of straight lines."
+_WHY_RECTIFIED = (
+    "Rectified flow pairs noise and data at random: the lines cross, and their mean bends most."
+)
 
 
 @dataclass(frozen=True)
@@ -147,15 +151,15 @@ def trajectories(panels: Sequence[Trajectories], truth: Points, note: str = "") 
         Said below the title.
     """
     bends = [_bend(paths.states) for paths in panels]
-    straightest = panels[int(np.argmin(bends))].name
+    straightest, most_bent = (panels[int(k)].name for k in (np.argmin(bends), np.argmax(bends)))
+    why = _WHY_RECTIFIED if "rectified flow" in most_bent else ""
     sheet = style.panels(
         1,
         len(panels),
         style.frame_of(truth, *(paths.states[0] for paths in panels)).reshaped(1.0),
         f"Trajectories of {panels[0].states.shape[1]} points from noise to shape; straightest: "
         f"{straightest}",
-        "The probability-flow ODE. Numbers: length over that of straight lines. Rectified flow pairs "
-        f"noise and data at random: the lines cross, and their mean bends. {note}".rstrip(),
+        " ".join(filter(None, (_NUMBERS, why, note))),
     )
     for axes, paths, bend in zip(sheet.axes[0], panels, bends, strict=True):
         style.paint_truth(axes, truth, sheet.side)

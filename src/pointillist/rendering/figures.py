@@ -214,7 +214,7 @@ def _metrics_finding(metrics: Mapping[str, float], drawn: Sequence[Reading]) -> 
         return title, subtitle
     if times < 2:
         return f"Every metric shown is within {times:.2f} times its floor", subtitle
-    return f"Worst of the metrics: {words}, {times:.3g} times its floor", subtitle
+    return f"Worst of the metrics: {words}, {worst.times_text} times its floor", subtitle
 
 
 def _floor_bars(axes: Axes, drawn: Sequence[Reading]) -> None:

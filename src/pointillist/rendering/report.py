@@ -162,7 +162,7 @@ def _named(r: Reading) -> dict[str, Any]:
 
 
 def _described(r: Reading) -> dict[str, Any]:
-    return {"value": f"{r.value:.4g}", "floor": f"{r.floor:.4g}", "beside": r.text}
+    return {"value": f"{r.value:.3g}", "floor": f"{r.floor:.3g}", "beside": r.text}
 
 
 def _bar(r: Reading) -> dict[str, str] | None:
@@ -178,6 +178,7 @@ def _verdict(metrics: Mapping[str, float]) -> str:
     if (bound := metrics.get("kl_bound_nats")) is not None:
         said.append(f"KL(truth ‖ reverse SDE) ≤ {bound:.3g} nats.")
     if (sliced := reading("sw2", metrics)) is not None:
-        times = f"{sliced.times_worse:.2f} times its floor"
-        said.append(f"Sliced Wasserstein distance to the truth: {times}.")
+        said.append(
+            f"Sliced Wasserstein distance to the truth: {sliced.times_text} times its floor."
+        )
     return " ".join(said)
