@@ -45,7 +45,7 @@ def test_run_has_the_options_and_the_help_of_kedros_own():
         (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
         (
             ["--pipelines", "ingest,nope"],
-            "Known: ingest, train, sample, evaluate, render, samplers, explain, gallery",
+            "Known: compare, evaluate, explain, gallery, ingest",
         ),
         (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
         (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),

@@ -6,9 +6,8 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from pointillist.artifacts import checkpoint
-from pointillist.datasets.tensors import decode
 from pointillist.errors import PointillistError, causes
+from pointillist.models import TrainedDenoiser
 
 TINY = {
     "tracking": False,
@@ -35,7 +34,7 @@ def test_a_shape_has_one_spelling_in_paths_checkpoint_and_commands(project, caps
     run(project, "train", shape="PYTHON")
     (model,) = project.glob("data/06_models/*/denoiser.safetensors/*/*")
     assert model.parts[-4] == "Python"
-    assert checkpoint.unpack(decode(model.read_bytes(), "x")).shape == "Python"
+    assert TrainedDenoiser.read(model).shape == "Python"
     assert "kedro run --pipelines sample --params shape=Python" in capsys.readouterr().out
 
 

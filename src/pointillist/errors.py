@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
@@ -27,11 +28,24 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+_SECRETS = (
+    (re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@"), ""),
+    (re.compile(r"(?i)((?:pass(?:word|wd)?|token|secret|api[_-]?key)=)[^&\s'\")]+"), r"\1***"),
+)
+
+
+def redacted(text: str) -> str:
+    """Return `text` without the names and passwords in its addresses."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what `error` says, or what the system says of a file."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return redacted((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def reason(error: BaseException) -> str:
@@ -40,4 +54,4 @@ def reason(error: BaseException) -> str:
     lines = str(next(ours, error)).strip().splitlines()
     # SQLAlchemy puts its own affairs before what the database says.
     told = [line for line in lines if not line.startswith("(raised as a result of")]
-    return next(iter(told or lines), type(error).__name__)
+    return redacted(next(iter(told or lines), type(error).__name__))

@@ -32,7 +32,10 @@ class Promotion(Group):
     """Which training of a shape is served: kedro run --pipelines promote."""
 
     metric: str = Field(
-        "kl_bound_nats", min_length=1, description="Metric in MLflow that trainings are ranked by."
+        "sw2",
+        min_length=1,
+        description="Metric in MLflow by which trainings, as they were sampled and evaluated, are ranked. "
+        "Of those at the metric's floor, which can't be told apart, the one with the lowest bound is taken.",
     )
     direction: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether less or more of it is better."

@@ -14,8 +14,9 @@ DEFAULT = "__default__"
 
 
 def of(pipeline: Pipeline) -> list[str]:
-    """Return the stages of a pipeline in the order in which they run."""
-    return list(dict.fromkeys(node.namespace for node in pipeline.nodes if node.namespace))
+    """Return the stages of a pipeline in the order in which they end."""
+    nodes = reversed(pipeline.nodes)
+    return list(dict.fromkeys(node.namespace for node in nodes if node.namespace))[::-1]
 
 
 def making(pipelines: Pipelines) -> dict[str, str]:

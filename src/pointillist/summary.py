@@ -40,7 +40,7 @@ def show(
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
     if (run := tracking.last_run()) is not None:
-        facts["MLflow run"] = f"{run.run_name} ({run.run_id}); compare runs with: make ui"
+        facts["MLflow run"] = run.shown
     print_facts(facts | {"Next": next_step})
 
 

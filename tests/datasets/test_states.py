@@ -7,8 +7,9 @@ import pytest
 import torch
 from kedro.io.core import DatasetError, Version
 
-from pointillist.datasets import Tensors, TrainingStatesDataset
+from pointillist.datasets import TrainingStatesDataset
 from pointillist.datasets.states import TrainingStates, _held, _unlock
+from pointillist.models.tensors import Tensors
 
 ONE, TWO, THREE = (f"2026-01-0{day}T00.00.00.000Z" for day in (1, 2, 3))
 
@@ -71,7 +72,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(states, caplog):
 
 def test_a_training_that_is_alive_is_not_taken_for_an_interrupted_one(states, tmp_path):
     code = (
-        "import sys, torch; from pathlib import Path; from pointillist.datasets import Tensors;"
+        "import sys, torch; from pathlib import Path; from pointillist.models.tensors import Tensors;"
         "from pointillist.datasets.states import TrainingStates;"
         "states = TrainingStates(Path(sys.argv[1]), sys.argv[2], Path('no'));"
         "states.keep(20, Tensors({'x': torch.ones(3)}));"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pointillist import artifacts
-from pointillist.datasets.tensors import decode
+from pointillist.models import TrainedDenoiser
+from pointillist.models.tensors import decode
 from pointillist.sessions import UniqueSessions
 from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
 
@@ -53,7 +53,7 @@ def test_no_version_is_lost_and_every_model_loads(crowd):
     assert sorted(p.parts[-4] for p in models) == sorted(shapes)
     assert len({p.parent.name for p in models}) == len(shapes)
     for path in models:
-        artifacts.checkpoint.unpack(decode(path.read_bytes(), str(path)))
+        TrainedDenoiser.read(path)
     for path in saved(project, "reverse_chain"):
         metadata = decode(path.read_bytes(), str(path)).metadata
         assert metadata["model_version"] == metadata["version"], "another run's model"

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from pointillist.datasets import Tensors, tensors
-from pointillist.datasets.tensors import decode, encode
 from pointillist.errors import PointillistError
+from pointillist.models import tensors
+from pointillist.models.tensors import Tensors, decode, encode
 from tests.pipelines.test_project import run, saved
 
 READ_BY = {
@@ -84,9 +84,8 @@ def test_a_model_of_another_version_is_said_and_used_if_it_fits(project, caplog)
 def test_a_model_whose_weights_do_not_fit_its_parameters_is_refused(project):
     path = saved(project, "denoiser")[0]
     file = decode(path.read_bytes(), str(path))
-    parameters = file.metadata["parameters"]
-    wider = {**parameters, "network": {**parameters["network"], "width": 64}}
-    changed = file.metadata | {"parameters": wider, "package_version": "9.9"}
+    wider = {**file.metadata["network"], "width": 64}
+    changed = file.metadata | {"network": wider, "package_version": "9.9"}
     path.write_bytes(encode(Tensors(file.tensors, changed)))
     with pytest.raises(PointillistError, match=r"written by version 9\.9, does not fit version"):
         run(project, "sample", tracking=False)
@@ -96,7 +95,7 @@ def test_a_file_of_another_kind_in_the_place_of_a_model_is_refused(project):
     path = saved(project, "denoiser")[0]
     chain = saved(project, "reverse_chain")[0]
     path.write_bytes(chain.read_bytes())
-    with pytest.raises(PointillistError, match="not a trained denoiser but 'reverse_chain'"):
+    with pytest.raises(PointillistError, match="holds 'reverse_chain', not 'denoiser'"):
         run(project, "sample", tracking=False)
 
 

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from pointillist import artifacts
-from pointillist.datasets.tensors import decode
+from pointillist.models import TrainedDenoiser
 from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
 
 
@@ -64,7 +63,7 @@ def assert_said_and_nothing_lost(project, result, before, said):
     assert not list(project.rglob(".writing-*"))
     assert not [p for p in project.glob("data/*/*/*.*/*") if p.is_dir() and not any(p.iterdir())]
     for path in saved(project, "denoiser"):
-        artifacts.checkpoint.unpack(decode(path.read_bytes(), str(path)))
+        TrainedDenoiser.read(path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pointillist.datasets.tensors import decode
+from pointillist.models.tensors import decode
 from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
 
 PARAMETERS = f"{QUICK_TEXT},training.steps=60,training.checkpoint_seconds=0"

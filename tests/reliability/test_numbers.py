@@ -98,7 +98,7 @@ def test_the_same_command_gives_the_same_bits_in_another_process(project):
     quick += ",evaluation.ode_draws=64,evaluation.risk_draws=64,rendering.frames=4"
     for _ in range(2):
         assert kedro(project, "run", "--params", quick).returncode == 0
-    from pointillist.datasets.tensors import decode
+    from pointillist.models.tensors import decode
 
     for name in ("denoiser", "reverse_chain", "training_snapshots"):
         one, two = (decode(p.read_bytes(), name).tensors for p in saved(project, name))

@@ -9,8 +9,8 @@ import time
 import pytest
 import torch
 
-from pointillist.datasets.tensors import decode
 from pointillist.errors import PointillistError
+from pointillist.models.tensors import decode
 from tests.pipelines.test_project import mlflow, run, saved
 
 LONG = {"steps": 400, "batch_size": 64, "report_every": 10, "checkpoint_seconds": 0.0}
@@ -119,7 +119,7 @@ def test_a_training_that_was_given_up_stands_in_nobodys_way(project, caplog):
     run(project, "train", threads=1, training=LONG | {"steps": 20})
     with caplog.at_level("INFO"):
         run(project, "train", threads=1, training=LONG | {"steps": 30}, resume=True)
-    assert "begins at the beginning" in caplog.text
+    assert "this one starts anew" in caplog.text
     assert states(project) == kept
     resume(project)
     assert not states(project)

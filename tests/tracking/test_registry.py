@@ -76,6 +76,23 @@ def test_promoting_again_registers_nothing_new_and_another_metric_another_model(
     assert champion(project).version == before
 
 
+def test_a_good_bound_does_not_crown_what_samples_badly(promoted, caplog):
+    """What is served, sampler included, is what is ranked; a training keeps its own record."""
+    project, versions = promoted
+    before = champion(project)
+    own = client_of(project).get_run(before.run_id).data.metrics
+    run(project, "sample", run=versions[1], sampling=QUICK["sampling"] | {"steps": 1})
+    run(project, "evaluate")
+    assert client_of(project).get_run(before.run_id).data.metrics == own
+    run(project, "promote")
+    assert champion(project).version == before.version
+    run(project, "promote", promotion={"metric": "sw2", "direction": "maximize"})
+    worst = json.loads(champion(project).tags["sampling"])
+    assert worst["steps"] == 1
+    run(project, "promote")
+    assert champion(project).version == before.version
+
+
 def test_only_trainings_of_one_truth_are_ranked(promoted):
     """A broad truth is easily learnt to a few thousandths of a nat; that says nothing of a sharp one."""
     project, versions = promoted

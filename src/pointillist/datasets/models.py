@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-from pointillist.models import TrainedDenoiser
-
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pointillist.models import TrainedDenoiser
 
 _MODEL, _HISTORY = "denoiser.safetensors", "training_history.csv"
 
@@ -27,6 +27,8 @@ class SavedModel:
 
     def read(self) -> TrainedDenoiser:
         """Read the model. Raises PointillistError if it is damaged."""
+        from pointillist.models import TrainedDenoiser
+
         return TrainedDenoiser.read(self.path)
 
     def history(self) -> pd.DataFrame | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pointillist.models import TrainedDenoiser
+if TYPE_CHECKING:
+    from pointillist.models import TrainedDenoiser
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ class Partitions:
             pq.write_table(table.replace_schema_metadata(about), draft)
         return digest
 
+    def tidy(self) -> None:
+        """Remove the drafts of processes that have ended."""
+        atomic.sweep(self.folder, depth=0)
+
     def _place(self, index: int) -> str:
         # The folder is named by all that the points depend on but their index.
         return f"{self.folder.name}/{index}"

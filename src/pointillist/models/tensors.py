@@ -28,7 +28,7 @@ def encode(file: Tensors) -> bytes:
     """Return the bytes of a safetensors file, its format and digest added to the metadata."""
     from safetensors.torch import save
 
-    metadata = file.metadata if "digest" in file.metadata else sealed(file).metadata
+    metadata = sealed(file).metadata
     texts = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
     return save(file.tensors, texts | {"format": json.dumps(_FORMAT)})
 

@@ -43,8 +43,9 @@ def _serve(project: Path, port: int) -> None:
     if store.is_server:
         print(f"Runs are recorded by the server at {store.shown}: open that address.")
         return
-    stores.connect(store, settings.experiment)
-    print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    _, experiment_id = stores.connect(store, settings.experiment)
+    address = stores.runs_address(f"http://127.0.0.1:{port}", experiment_id)
+    print(f"Runs: {address}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", store.tracking_uri]
     command += ["--default-artifact-root", str(store.artifact_location)]

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from pointillist import processes, shapes
-from pointillist.errors import reason
+from pointillist import processes, shapes, stages
+from pointillist.errors import reason, redacted
 from pointillist.groups import flatten
 from pointillist.parameters import Parameters, validate
 from pointillist.progress import hearing, listening
@@ -38,19 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STORY = ("ingest", "train", "sample", "evaluate", "render")
-_STAGES = (*_STORY, "samplers", "explain", "player", "report")
-_GROUPS_OF_STAGE = {
-    "ingest": ("source",),
-    "train": ("data", "schedule", "network", "training"),
-    "sample": ("sampling",),
-    "evaluate": ("evaluation",),
-    "render": ("rendering",),
-    "samplers": ("samplers",),
-    "explain": (),
-    "player": ("player",),
-    "report": ("player",),
-}
+# What every run records beside the parameters that its nodes take.
+_ALWAYS = {"shape", "shape_file", "text", "seed", "device", "threads"}
+_NEVER = {"tracking", "resume", "run"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,15 @@ class RunSummary:
     run_id: str
     run_name: str
     experiment_id: str
-    tracking_uri: str
+    server: str | None
+    """Its address without a password; None: an embedded store, which `make ui` serves."""
+
+    @property
+    def shown(self) -> str:
+        """Name, id and the address of its page."""
+        server = self.server or "http://127.0.0.1:5000"
+        page = stores.runs_address(server, self.experiment_id, self.run_id)
+        return f"{self.run_name}: {page}{'' if self.server else ' (after: make ui)'}"
 
 
 _last_run: RunSummary | None = None
@@ -121,14 +120,14 @@ class TrackingHooks:
         for name in pipeline.datasets():
             if isinstance(dataset := catalog.get(name), InMlflow):
                 dataset.bind(self._config.get("mlflow", {}), self._project)
-        stages = _stages(pipeline)
+        names = tuple(stages.of(pipeline))
         parameters = validate(self._config["parameters"])
-        if not parameters.tracking or not set(stages) - {"ingest"}:
+        if not parameters.tracking or not set(names) - {"ingest"}:
             return
         settings = stores.read_settings(self._config.get("mlflow", {}))
         store = stores.resolve(settings, self._project)
-        tags = _tags(run_params, parameters, stages, self._project) | _trial
-        name = tags.pop("mlflow.runName", _run_name(parameters.shape, stages))
+        tags = _tags(run_params, parameters, names, self._project) | _trial
+        name = tags.pop("mlflow.runName", _run_name(parameters.shape, names))
         started = time.time_ns() // 1_000_000
 
         def open_run() -> _OpenRun:
@@ -138,15 +137,16 @@ class TrackingHooks:
             sync.send(self._project, client, store.shown)
             with stores.in_words(store):
                 run = client.create_run(experiment_id, started, tags, name)
-            summary = RunSummary(run.info.run_id, name, experiment_id, store.tracking_uri)
+            server = store.shown if store.is_server else None
+            summary = RunSummary(run.info.run_id, name, experiment_id, server)
             outbox = Outbox(self._project / FOLDER, summary.run_id, store.shown)
             opened = _OpenRun(
-                summary, client, settings.flush_seconds, outbox, parameters, stages, catalog
+                summary, client, settings.flush_seconds, outbox, parameters, pipeline, catalog
             )
             opened.log_parameters(parameters)
             return opened
 
-        if "ingest" in stages:
+        if "ingest" in names:
             self._open = open_run
         else:
             self._run = open_run()
@@ -170,6 +170,10 @@ class TrackingHooks:
             self._run.log_shape(shapes.digest(data.to_numpy()))
         if dataset_name == "denoiser":
             self._run.adopt(data, version)
+        if dataset_name == "reverse_chain":
+            self._run.recorder.log_parameters(
+                flatten({"sampling": data.sampling.model_dump(mode="json")})
+            )
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -226,7 +230,7 @@ class _OpenRun:
         flush_seconds: float,
         outbox: Outbox,
         parameters: Parameters,
-        stages: tuple[str, ...],
+        pipeline: Pipeline,
         catalog: CatalogProtocol,
     ) -> None:
         from pointillist.tracking.recorder import Recorder
@@ -236,9 +240,8 @@ class _OpenRun:
         self.saved: set[str] = set()
         self.loaded: set[str] = set()
         self.recorder: Recorder = Recorder(client, summary.run_id, flush_seconds, outbox)
-        self._parameters, self._stages = parameters, stages
+        self._parameters, self._pipeline = parameters, pipeline
         self._shape_logged = False
-        self._training_run: str | None = None
         self._subscriptions = ExitStack()
         self._subscriptions.enter_context(listening(self.recorder.listen))
         self._subscriptions.enter_context(hearing(self._hear))
@@ -246,9 +249,8 @@ class _OpenRun:
 
     def log_parameters(self, parameters: Parameters) -> None:
         """Record the parameters of the stages that run, defaults included."""
-        groups = {group for stage in self._stages for group in _GROUPS_OF_STAGE[stage]}
-        root = {"shape", "shape_file", "text", "seed", "device", "threads"}
-        self.recorder.log_parameters(flatten(parameters.model_dump(include=groups | root)))
+        taken = {*stages.parameters(self._pipeline), *_ALWAYS} - _NEVER
+        self.recorder.log_parameters(flatten(parameters.model_dump(include=taken)))
 
     def log_shape(self, digest: str) -> None:
         """Record the shape, once."""
@@ -258,10 +260,8 @@ class _OpenRun:
         self._shape_logged = True
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Record metrics here and on the training run, so that trainings compare too."""
+        """Record metrics. Those of another run, the training's among them, stay as they are."""
         self.recorder.log_metrics(metrics)
-        if self._training_run is not None:
-            self.recorder.log_metrics(metrics, self._training_run)
 
     def note_loaded(self, dataset: str, version: str) -> None:
         """Record which version of an earlier run was loaded."""
@@ -269,7 +269,7 @@ class _OpenRun:
 
     def adopt(self, model: TrainedDenoiser, version: str | None) -> None:
         """Carry over what a model from an earlier run was trained with, and link that run."""
-        if "train" in self._stages:
+        if "train" in stages.of(self._pipeline):
             return
         trained_with = {k: v for k, v in model.parameters.items() if k != "seed"}
         self.recorder.log_parameters(flatten(trained_with))
@@ -279,13 +279,13 @@ class _OpenRun:
         training = self.recorder.find_run(self.summary.experiment_id, version)
         if training is None:
             return
-        self._training_run = training.info.run_id
-        link = f"#/experiments/{self.summary.experiment_id}/runs/{self._training_run}"
+        run_id = training.info.run_id
+        link = f"#/experiments/{self.summary.experiment_id}/runs/{run_id}"
         self.recorder.set_tags(
             {
-                "training_run_id": self._training_run,
+                "training_run_id": run_id,
                 # A trial is its sweep's child, whatever model it uses.
-                **({} if _trial else {"mlflow.parentRunId": self._training_run}),
+                **({} if _trial else {"mlflow.parentRunId": run_id}),
                 "mlflow.note.content": f"Uses the model of [{training.info.run_name}]({link}).",
             }
         )
@@ -323,16 +323,12 @@ def _handle_sigterm() -> Any:
     return signal.signal(signal.SIGTERM, stop)
 
 
-def _stages(pipeline: Pipeline) -> tuple[str, ...]:
-    present = {node.namespace for node in pipeline.nodes}
-    return tuple(stage for stage in _STAGES if stage in present)
-
-
-def _run_name(shape: str, stages: tuple[str, ...]) -> str:
-    """Shape and pipelines; the whole story needs no list, and training implies its ingestion."""
-    if stages == _STORY:
+def _run_name(shape: str, names: tuple[str, ...]) -> str:
+    """Shape and stages; the default run needs no list, and training implies its ingestion."""
+    default = pipelines.get(stages.DEFAULT)
+    if default is not None and list(names) == stages.of(default):
         return shape
-    told = [stage for stage in stages if not (stage == "ingest" and "train" in stages)]
+    told = [stage for stage in names if not (stage == "ingest" and "train" in names)]
     return f"{shape} {'+'.join(told)}"
 
 
@@ -343,15 +339,15 @@ def _version(catalog: CatalogProtocol, name: str) -> str | None:
 
 
 def _tags(
-    run_params: Mapping[str, Any], parameters: Parameters, stages: tuple[str, ...], project: Path
+    run_params: Mapping[str, Any], parameters: Parameters, names: tuple[str, ...], project: Path
 ) -> dict[str, str]:
     tags = {
         "shape": parameters.shape,
         "device": _device(parameters.device),
         "kedro.session_id": str(run_params.get("run_id") or run_params.get("session_id")),
-        "kedro.pipelines": "+".join(stages),
+        "kedro.pipelines": "+".join(names),
         "kedro.env": str(run_params.get("env") or "local"),
-        "kedro.command": " ".join(["kedro", *sys.argv[1:]]),
+        "kedro.command": redacted(" ".join(["kedro", *sys.argv[1:]])),
         parents.PROCESS: f"{processes.host()}:{os.getpid()}",
         "mlflow.source.name": "pointillist",
         "mlflow.source.type": "LOCAL",

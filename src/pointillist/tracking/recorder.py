@@ -63,11 +63,11 @@ class Recorder:
         for start in range(0, len(params), _PARAMETERS_PER_BATCH):
             self._record("params", params=params[start : start + _PARAMETERS_PER_BATCH])
 
-    def log_metrics(self, metrics: Mapping[str, float], run_id: str | None = None) -> None:
-        """Record final metrics on this run, or on another."""
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Record final metrics."""
         now = _now()
         batch = [(name, float(value), now, 0) for name, value in metrics.items()]
-        self._record("metrics", run_id, metrics=batch)
+        self._record("metrics", metrics=batch)
 
     def log_artifact(self, path: Path, folder: str) -> None:
         """Upload a file."""
@@ -137,9 +137,9 @@ class Recorder:
         ]
         return {"kind": "metrics", "run_id": self.run_id, "metrics": batch}
 
-    def _record(self, kind: str, run_id: str | None = None, **content: Any) -> None:
+    def _record(self, kind: str, **content: Any) -> None:
         """Send a record after those that wait, or let it wait with them."""
-        record = {"kind": kind, "run_id": run_id or self.run_id, **content}
+        record = {"kind": kind, "run_id": self.run_id, **content}
         if self._refusals >= _PATIENCE:
             self._outbox.add(record)
             return

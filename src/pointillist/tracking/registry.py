@@ -22,6 +22,7 @@ from pointillist.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +54,17 @@ class InMlflow:
 
 
 class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
-    """The finished trainings of the experiment, one row each. Read only."""
+    """The trainings of the experiment as they were evaluated, one row an evaluation. Read only."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
-        """Return run_id, shape, version (of the model), and every final metric."""
+        """Return run_id, shape and version of the training, the sampling, and every final metric.
+
+        A training that was evaluated in its own run, or in later ones, perhaps with other samplers, has a
+        row for each; one that never was has a row without metrics.
+        """
         import pandas as pd
 
         client, experiment_id, store = self._connect()
@@ -67,17 +72,7 @@ class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
             runs = client.search_runs(
                 [experiment_id], "attributes.status = 'FINISHED'", max_results=_MOST
             )
-        rows = [
-            {
-                "run_id": run.info.run_id,
-                "shape": run.data.tags.get("shape"),
-                "version": run.data.tags.get("kedro.session_id"),
-                **run.data.metrics,
-            }
-            for run in runs
-            if "train" in run.data.tags.get("kedro.pipelines", "").split("+")
-        ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame([row for run in runs if (row := _evaluation(run)) is not None])
 
     def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
         """Refuse: trainings record themselves."""
@@ -85,6 +80,25 @@ class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
 
     def _describe(self) -> dict[str, Any]:
         return {}
+
+
+def _evaluation(run: Run) -> dict[str, Any] | None:
+    """Return the row of a run that trained or evaluated, or None."""
+    tags, params = run.data.tags, run.data.params
+    stages = tags.get("kedro.pipelines", "").split("+")
+    trained = "train" in stages
+    training = run.info.run_id if trained else tags.get("training_run_id")
+    if training is None or not {"train", "evaluate"} & {*stages}:
+        return None
+    prefix = "sampling."
+    used = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+    return {
+        "run_id": training,
+        "shape": tags.get("shape"),
+        "version": tags.get("kedro.session_id" if trained else "loaded.denoiser"),
+        "sampling": {name: None if value == "None" else value for name, value in used.items()},
+        **run.data.metrics,
+    }
 
 
 class ChampionDataset(InMlflow, AbstractDataset[Package, None]):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from pointillist.datasets import atomic
-from pointillist.errors import PointillistError, reason
+from pointillist.errors import PointillistError, reason, redacted
 from pointillist.groups import Group
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Settings(Group):
     tracking_uri: str | None = None
     """null: an embedded store in the project. MLFLOW_TRACKING_URI in the environment wins."""
     experiment: str = Field("pointillist", min_length=1)
+    """MLFLOW_EXPERIMENT_NAME, or else MLFLOW_EXPERIMENT_ID, in the environment wins."""
     flush_seconds: float = Field(1.0, gt=0, le=3600)
     """Live metrics are sent about this often."""
 
@@ -56,7 +57,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The address as it may be printed: without a name and password in it."""
-        return re.sub(r"(?<=://)[^/@]+@", "", self.tracking_uri)
+        return redacted(self.tracking_uri)
 
     @property
     def is_server(self) -> bool:
@@ -65,9 +66,13 @@ class Store:
 
 
 def read_settings(values: Mapping[str, Any]) -> Settings:
-    """Check the content of mlflow.yml. Raises PointillistError naming what is wrong."""
+    """Check the content of mlflow.yml; MLFLOW_EXPERIMENT_NAME in the environment wins.
+
+    Raises PointillistError naming what is wrong.
+    """
+    named = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     try:
-        return Settings.model_validate(dict(values))
+        return Settings.model_validate({**values, **({"experiment": named} if named else {})})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -84,13 +89,20 @@ def resolve(settings: Settings, project: Path) -> Store:
         return _store(address, "MLFLOW_TRACKING_URI", embedded)
     if settings.tracking_uri:
         return _store(settings.tracking_uri, "tracking_uri in conf/*/mlflow.yml", embedded)
-    database = (project / "mlflow.db").resolve()
+    # Quoted, any name of a folder can stand in the address: SQLAlchemy takes it apart again.
+    database = quote((project / "mlflow.db").resolve().as_posix(), safe="/:")
     return Store(f"sqlite:///{database}", embedded, "the default")
 
 
 def _store(address: str, named_by: str, embedded: str) -> Store:
     remote = address.startswith(("http://", "https://"))
     return Store(address, None if remote else embedded, named_by)
+
+
+def runs_address(server: str, experiment_id: str, run_id: str = "") -> str:
+    """Return the address of the table of runs, or of one run, on a server's pages."""
+    # MLflow itself opens an experiment on a page about language models.
+    return f"{server}/#/experiments/{experiment_id}/runs{f'/{run_id}' if run_id else ''}"
 
 
 def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
@@ -151,7 +163,7 @@ def _database(store: Store) -> Path | None:
     """Return the file of a plain SQLite store."""
     prefix, _, path = store.tracking_uri.partition("sqlite:///")
     plain = not prefix and path and "?" not in path and path != ":memory:"
-    return Path(path) if plain else None
+    return Path(unquote(path)) if plain else None
 
 
 def _create(database: Path) -> None:
@@ -167,13 +179,17 @@ def _create(database: Path) -> None:
         if database.exists():
             return
         draft = folder.resolve() / database.name
-        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments()
+        address = f"sqlite:///{quote(draft.as_posix(), safe='/:')}"
+        MlflowClient(tracking_uri=address).search_experiments()
         draft.replace(database)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
+    known = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if known and not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return str(client.get_experiment(known).experiment_id)
     if (found := client.get_experiment_by_name(name)) is not None:
         if found.lifecycle_stage == "deleted":
             raise PointillistError(

@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from string import ascii_uppercase
 
-from pointillist import rendering
+from pointillist import models, rendering
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Evaluation, Sampling
 from pointillist.errors import PointillistError, nearest
 from pointillist.groups import flatten, written
-from pointillist.models import TrainedDenoiser
-from pointillist.models.chain import run_chain
-from pointillist.models.measures import measure
 from pointillist.progress import count
-from pointillist.rendering import views
 from pointillist.rendering.config import Player
 
 logger = logging.getLogger(__name__)
@@ -35,19 +31,23 @@ def compare_models(
 ) -> str:
     """Put models on one page: films in step, losses, parameters that differ, metrics."""
     chosen = choose(trained_models, runs)
-    models, scenes, metrics, histories = [], [], [], {}
+    denoisers, scenes, metrics, histories = [], [], [], {}
     named = list(zip(ascii_uppercase, chosen, strict=False))
     for letter, trained in count(named, "Comparing", "model"):
         title = f"{letter}: {trained.shape}, {trained.version}"
         model = trained.read()
-        recorder = run_chain(model, sampling, seed, device)
+        recorder = models.chain.run_chain(model, sampling, seed, device)
         points = model.original(recorder.samples())
-        models.append(model)
-        scenes.append(views.scene(recorder.chain(), model, player.points, seed, sampling, title))
-        metrics.append(measure(model, points, sampling.start, evaluation, seed, device)[0])
+        denoisers.append(model)
+        scenes.append(
+            rendering.views.scene(recorder.chain(), model, player.points, seed, sampling, title)
+        )
+        metrics.append(
+            models.measures.measure(model, points, sampling.start, evaluation, seed, device)[0]
+        )
         if (history := trained.history()) is not None:
             histories[title] = history
-    warnings = caveats(models)
+    warnings = caveats(denoisers)
     for warning in warnings:
         logger.warning(warning)
     return rendering.report.comparison_page(
@@ -55,7 +55,7 @@ def compare_models(
         scenes=scenes,
         metrics=metrics,
         losses=rendering.curves.loss_curves(histories) if histories else None,
-        differing=differences(models),
+        differing=differences(denoisers),
         conditions=(
             f"All from the same noise (seed {seed}): {sampling.sampler}, {sampling.steps} steps; "
             f"{evaluation.n_eval:,} points against the same draws of the truth."
@@ -98,7 +98,7 @@ def _named(models: Mapping[str, SavedModel], name: str, there: str) -> SavedMode
     return models[found[0]]
 
 
-def caveats(models: Sequence[TrainedDenoiser]) -> list[str]:
+def caveats(models: Sequence[models.TrainedDenoiser]) -> list[str]:
     """Return what a reader must know before comparing models: A, B and so on."""
     found = []
     if len({model.shape_digest for model in models}) > 1:
@@ -115,7 +115,7 @@ def caveats(models: Sequence[TrainedDenoiser]) -> list[str]:
     return found
 
 
-def differences(models: Sequence[TrainedDenoiser]) -> list[tuple[str, list[str]]]:
+def differences(models: Sequence[models.TrainedDenoiser]) -> list[tuple[str, list[str]]]:
     """Return the parameters in which models differ, the shape among them, and each one's value."""
     all_parameters = [
         {"shape": m.shape, **flatten(m.origin), **flatten(m.parameters)} for m in models

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pointillist import diffusion
+from pointillist import diffusion, models
 from pointillist.diffusion.config import Evaluation
-from pointillist.models import ReverseChain, TrainedDenoiser
-from pointillist.models.measures import measure
 
 
 def measure_samples(
     samples: pd.DataFrame,
-    reverse_chain: ReverseChain,
-    denoiser: TrainedDenoiser,
+    reverse_chain: models.ReverseChain,
+    denoiser: models.TrainedDenoiser,
     evaluation: Evaluation,
     seed: int,
     device: str,
@@ -25,5 +23,7 @@ def measure_samples(
     """
     reverse_chain.require_model(denoiser, samples)
     start = reverse_chain.sampling.start
-    metrics, bound = measure(denoiser, samples.to_numpy(), start, evaluation, seed, device)
+    metrics, bound = models.measures.measure(
+        denoiser, samples.to_numpy(), start, evaluation, seed, device
+    )
     return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
-from pointillist import rendering
-from pointillist.models import Snapshots, TrainedDenoiser
+from pointillist import models, rendering
 from pointillist.progress import track
-from pointillist.rendering import explanations, views
 from pointillist.rendering.config import Rendering
 
 
-def draw_scores(denoiser: TrainedDenoiser, seed: int, device: str) -> Figure:
+def draw_scores(
+    denoiser: models.TrainedDenoiser, seed: int, device: str
+) -> rendering.figures.Figure:
     """Draw the learned score beside the exact one, and the denoiser's error, at five noise levels."""
-    return explanations.scores(denoiser, seed, device)
+    return rendering.explanations.scores(denoiser, seed, device)
 
 
-def draw_density(denoiser: TrainedDenoiser, device: str) -> Figure:
+def draw_density(denoiser: models.TrainedDenoiser, device: str) -> rendering.figures.Figure:
     """Draw the density of the network's probability-flow ODE beside the true one."""
-    return explanations.density(denoiser, device)
+    return rendering.explanations.density(denoiser, device)
 
 
-def draw_trajectories(denoiser: TrainedDenoiser, seed: int) -> Figure:
+def draw_trajectories(denoiser: models.TrainedDenoiser, seed: int) -> rendering.figures.Figure:
     """Draw trajectories of points: the network's, the exact ones, and those of other schedules."""
-    return explanations.trajectories(denoiser, seed)
+    return rendering.explanations.trajectories(denoiser, seed)
 
 
 def film_training(
-    training_snapshots: Snapshots, denoiser: TrainedDenoiser, rendering_: Rendering, seed: int
-) -> tuple[Figure, bytes]:
+    training_snapshots: models.Snapshots,
+    denoiser: models.TrainedDenoiser,
+    rendering_: Rendering,
+    seed: int,
+) -> tuple[rendering.figures.Figure, bytes]:
     """Show samples of the network from the same noise at some steps of its training."""
-    steps, clouds = views.snapshot_samples(training_snapshots, denoiser, seed)
+    steps, clouds = rendering.views.snapshot_samples(training_snapshots, denoiser, seed)
     between = max(1, round((rendering_.n_frames - 1) / max(1, len(steps) - 1)))
-    film = views.film_of(denoiser, rendering_)
+    film = rendering.views.film_of(denoiser, rendering_)
     frames = rendering.animation.draw_training(
         clouds, steps, denoiser.ghosts(), film, frames_between=between
     )

@@ -6,14 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from pointillist import shapes
+from pointillist import rendering, shapes
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
 from pointillist.progress import count
-from pointillist.rendering.gallery import contact_sheet
 from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
 from pointillist.shapes.points import split
@@ -57,12 +55,12 @@ def sample_all(
     return pairs
 
 
-def draw_gallery(gallery_points: Clouds, gallery_samples: Pairs) -> Figure:
+def draw_gallery(gallery_points: Clouds, gallery_samples: Pairs) -> rendering.figures.Figure:
     """Put every shape on one sheet: first those with a model, beside its samples; own shapes ahead."""
     # A word, or a file from elsewhere, is known by its model alone; own files are listed first.
     order = [name for name in gallery_samples if name not in gallery_points] + list(gallery_points)
     pairs = {name: gallery_samples[name] for name in order if name in gallery_samples}
-    return contact_sheet(gallery_points, pairs)
+    return rendering.gallery.contact_sheet(gallery_points, pairs)
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:

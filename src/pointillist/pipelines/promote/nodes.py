@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
+from pointillist import models
 from pointillist.datasets import Package
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Data, Sampling
 from pointillist.errors import PointillistError
-from pointillist.models.denoiser import of_one_truth
 from pointillist.parameters import Promotion
 
 logger = logging.getLogger(__name__)
+
+# Samples this many times their floor from the truth are not what a bound below so many nats promises.
+_FAR, _GOOD_BOUND = 3.0, 0.1
 
 
 def choose_champion(
@@ -25,49 +29,87 @@ def choose_champion(
     promotion: Promotion,
     data: Data,
 ) -> Package:
-    """Take the model with the best metric among the trainings whose model is still on disk.
+    """Take the model, and the sampler that it was evaluated with, that have the best metric.
 
     Metrics are against a training's own truth. So only those of one truth are ranked: that of `data` and,
-    if the shape has changed, of its newest points.
+    if the shape has changed, of its newest points. A metric at its floor can't be better: of such, the
+    lower bound wins.
     """
-    metric = promotion.metric
-    mine = training_runs[training_runs["shape"] == shape] if len(training_runs) else training_runs
-    there = [f"{shape}/{version}" in trained_models for version in mine.get("version", [])]
-    mine = mine[there] if len(mine) else mine
-    mine = mine[mine[metric].notna()] if metric in mine else mine[:0]
-    models = {}
-    for version in mine.get("version", []):
-        try:
-            model = trained_models[f"{shape}/{version}"].read()
-        except PointillistError as error:
-            logger.warning("%s is left out: %s", version, error)
-        else:
-            models[version] = model
-    alike = of_one_truth(models, data)
+    rows = _evaluated(training_runs, trained_models, shape, promotion.metric)
+    found = _readable(trained_models, shape, rows)
+    alike = models.denoiser.of_one_truth(found, data)
     if not alike:
-        others = f" ({len(models)} have, with another data.*)" if models else ""
+        others = f" ({len(found)} have, with another data.*)" if found else ""
         raise PointillistError(
-            f"No training of {shape!r} in MLflow has the metric {metric!r} and its model on disk"
-            f"{others}. "
-            f"Train and evaluate one: kedro run --pipelines train,sample,evaluate --params shape={shape}"
+            f"No training of {shape!r} in MLflow has the metric {promotion.metric!r} and its model on "
+            f"disk{others}. Train and evaluate one: kedro run --pipelines train,sample,evaluate --params shape={shape}"
         )
-    if len(alike) < len(models):
-        logger.info("%d trainings of another truth are left out.", len(models) - len(alike))
-    mine = mine[mine["version"].isin(list(alike))]
-    ranked = mine.sort_values(metric, ascending=promotion.direction == "minimize")
-    best = ranked.iloc[0]
+    if len(alike) < len(found):
+        logger.info("%d trainings of another truth are left out.", len(found) - len(alike))
+    best = _ranked(rows[rows["version"].isin(list(alike))], promotion).iloc[0]
+    chosen = Sampling.model_validate(best["sampling"]) if best["sampling"] else sampling
     logger.info(
-        "Of %d trainings of %s, %s has the best %s: %.4g.",
-        len(mine),
+        "Of %d trainings of %s, %s with %s in %d steps has the best %s: %.4g.",
+        len(alike),
         shape,
         best["version"],
-        metric,
-        best[metric],
+        chosen.sampler,
+        chosen.steps,
+        promotion.metric,
+        best[promotion.metric],
     )
+    _warn_of_disagreement(best)
     return Package(
         f"pointillist-{shape}",
         str(best["run_id"]),
         alike[best["version"]],
-        sampling.model_dump(mode="json"),
-        {metric: float(best[metric])},
+        chosen.model_dump(mode="json"),
+        {promotion.metric: float(best[promotion.metric])},
     )
+
+
+def _evaluated(
+    runs: pd.DataFrame, trained: Mapping[str, SavedModel], shape: str, metric: str
+) -> pd.DataFrame:
+    """Return the evaluations of a shape that have the metric and whose model is on disk."""
+    if metric not in runs:
+        return pd.DataFrame({"version": []})
+    on_disk = (runs["shape"] + "/" + runs["version"]).isin(list(trained))
+    return runs[(runs["shape"] == shape) & runs[metric].notna() & on_disk]
+
+
+def _readable(
+    trained: Mapping[str, SavedModel], shape: str, rows: pd.DataFrame
+) -> dict[str, models.TrainedDenoiser]:
+    """Read the models of the evaluations by version; one that can't be read is left out and named."""
+    found = {}
+    for version in dict.fromkeys(rows["version"]):
+        try:
+            found[version] = trained[f"{shape}/{version}"].read()
+        except PointillistError as error:
+            logger.warning("%s is left out: %s", version, error)
+    return found
+
+
+def _ranked(rows: pd.DataFrame, promotion: Promotion) -> pd.DataFrame:
+    """Return the rows, the best first."""
+    value, keys = rows[promotion.metric], ["value"]
+    if promotion.direction == "minimize" and (floor := f"{promotion.metric}_floor") in rows:
+        value = value.where(value > rows[floor], rows[floor])
+    table = rows.assign(value=value)
+    if "kl_bound_nats" in table and promotion.direction == "minimize":
+        keys.append("kl_bound_nats")
+    return table.sort_values(keys, ascending=promotion.direction == "minimize", kind="stable")
+
+
+def _warn_of_disagreement(best: pd.Series[Any]) -> None:
+    """Warn where the bound calls a model good and its samples are far from the truth."""
+    ratio = best.get("sw2", 0) / best.get("sw2_floor", 1)
+    bound = best.get("kl_bound_nats", 1)
+    if ratio > _FAR and bound < _GOOD_BOUND:
+        logger.warning(
+            "Its samples are far from the truth (sw2 %.1f times its floor), though its bound is %.3g "
+            "nats: the sampler errs, or a few points stray. See docs/metrics.md.",
+            ratio,
+            bound,
+        )

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
+from pointillist import models, rendering
 from pointillist.diffusion.config import Sampling
 from pointillist.groups import flatten, nested, written
-from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.parameters import Parameters
-from pointillist.rendering.report import Again
 
 # The catalog reads these too: they stand in globals.yml, not in parameters.yml.
 _GLOBALS = ("shape", "shape_file", "text", "max_megabytes")
@@ -23,7 +22,7 @@ _PLAIN = re.compile(r"[\w.+ /~!?()-]*")
 Values = dict[str, Any]
 
 
-def differences(model: TrainedDenoiser, sampling: Sampling) -> list[tuple[str, str, str]]:
+def differences(model: models.TrainedDenoiser, sampling: Sampling) -> list[tuple[str, str, str]]:
     """Return the parameters of a run that aren't the defaults: name, here, default."""
     defaults = _defaults()
     return [
@@ -32,23 +31,23 @@ def differences(model: TrainedDenoiser, sampling: Sampling) -> list[tuple[str, s
     ]
 
 
-def again(model: TrainedDenoiser, chain: ReverseChain) -> Again:
+def again(model: models.TrainedDenoiser, chain: models.ReverseChain) -> rendering.report.Again:
     """Return what makes the model and its samples again, bit by bit on the same kind of machine."""
     trained = {"shape": model.shape, **_changed(_asked(model, chain.sampling))}
     commands, files = _command("", trained)
     if chain.seed != model.parameters["seed"]:
         sampled = {"shape": model.shape, "seed": chain.seed, **_changed(_of_chain(chain))}
         commands += _command(" --pipelines sample,evaluate,render", sampled)[0]
-    return Again(commands, files, model.origin.get("shape_file") or "")
+    return rendering.report.Again(commands, files, model.origin.get("shape_file") or "")
 
 
-def _asked(model: TrainedDenoiser, sampling: Sampling) -> Values:
+def _asked(model: models.TrainedDenoiser, sampling: Sampling) -> Values:
     """Return all that was asked for, flat."""
     groups = {**model.origin, **model.parameters, "sampling": sampling.model_dump(mode="json")}
     return flatten(groups)
 
 
-def _of_chain(chain: ReverseChain) -> Values:
+def _of_chain(chain: models.ReverseChain) -> Values:
     return flatten({"sampling": chain.sampling.model_dump(mode="json")})
 
 

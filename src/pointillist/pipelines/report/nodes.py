@@ -9,20 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointillist import rendering
-from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist import models, rendering
 from pointillist.pipelines.report.again import again, differences
-from pointillist.rendering import curves, explanations, views
 from pointillist.rendering.config import Player, Rendering
-from pointillist.rendering.report import Picture
 from pointillist.version import __version__
 
 _PACKAGES = ("torch", "numpy", "kedro", "mlflow")
 
 
 def write_report(
-    denoiser: TrainedDenoiser,
-    reverse_chain: ReverseChain,
+    denoiser: models.TrainedDenoiser,
+    reverse_chain: models.ReverseChain,
     samples: pd.DataFrame,
     metrics: dict[str, float],
     training_history: pd.DataFrame,
@@ -36,18 +33,22 @@ def write_report(
     reverse_chain.require_model(denoiser, samples)
     return rendering.report.page(
         shape=denoiser.shape,
-        scenes=views.scenes(reverse_chain, denoiser, player, seed, device),
+        scenes=rendering.views.scenes(reverse_chain, denoiser, player, seed, device),
         metrics=metrics,
         quality=[
-            Picture(
-                views.samples_beside_truth(samples, denoiser, metrics, rendering_.point_size, seed),
+            rendering.report.Picture(
+                rendering.views.samples_beside_truth(
+                    samples, denoiser, metrics, rendering_.point_size, seed
+                ),
                 "Samples beside a fresh draw of the truth, each metric over its floor",
             ),
-            Picture(
-                curves.risk_by_noise(risk_by_noise, metrics),
+            rendering.report.Picture(
+                rendering.curves.risk_by_noise(risk_by_noise, metrics),
                 "What each range of noise levels adds to the bound",
             ),
-            Picture(curves.loss_curve(training_history), "Training loss beside its floor"),
+            rendering.report.Picture(
+                rendering.curves.loss_curve(training_history), "Training loss beside its floor"
+            ),
         ],
         knowledge=_knowledge(denoiser, seed, device),
         differing=differences(denoiser, reverse_chain.sampling),
@@ -57,24 +58,26 @@ def write_report(
     )
 
 
-def _knowledge(model: TrainedDenoiser, seed: int, device: str) -> list[Picture]:
+def _knowledge(
+    model: models.TrainedDenoiser, seed: int, device: str
+) -> list[rendering.report.Picture]:
     return [
-        Picture(
-            explanations.scores(model, seed, device),
+        rendering.report.Picture(
+            rendering.explanations.scores(model, seed, device),
             "Exact and learned score at five noise levels, and the denoiser's error",
         ),
-        Picture(
-            explanations.density(model, device),
+        rendering.report.Picture(
+            rendering.explanations.density(model, device),
             "Density of the probability-flow ODE beside the true density",
         ),
-        Picture(
-            explanations.trajectories(model, seed),
+        rendering.report.Picture(
+            rendering.explanations.trajectories(model, seed),
             "Trajectories of 200 points from noise to shape",
         ),
     ]
 
 
-def _provenance(model: TrainedDenoiser) -> list[tuple[str, str]]:
+def _provenance(model: models.TrainedDenoiser) -> list[tuple[str, str]]:
     rows = [
         ("model", str(model.version)),
         ("digest of the model", model.digest[:16]),

@@ -10,10 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pointillist import clusters, diffusion
+from pointillist import clusters, diffusion, models
 from pointillist.datasets import Partitions
 from pointillist.diffusion.config import Sampling
-from pointillist.models import TrainedDenoiser
 from pointillist.models.tensors import decode, encode
 from pointillist.parameters import Many
 from pointillist.progress import count
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def sample_partitions(
-    denoiser: TrainedDenoiser,
+    denoiser: models.TrainedDenoiser,
     many_place: Partitions,
     n: int,
     seed: int,
@@ -52,6 +51,8 @@ def sample_partitions(
     tasks = [(str(place.folder), i, sizes[i], seed, device, settings) for i in missing]
     for index, digest in count_drawn(model, tasks, many):
         digests[index] = digest
+    # What a worker that was killed left half written.
+    place.tidy()
     together = hashlib.sha256("".join(str(digests[i]) for i in range(len(sizes))).encode())
     return {
         "n": n,
@@ -111,6 +112,6 @@ def draw_partition(
 
 
 @lru_cache(maxsize=1)
-def _unpacked(model: bytes, device: str) -> TrainedDenoiser:
+def _unpacked(model: bytes, device: str) -> models.TrainedDenoiser:
     file = decode(model, "the model")
-    return TrainedDenoiser.from_tensors(file).to(diffusion.devices.resolve(device))
+    return models.TrainedDenoiser.from_tensors(file).to(diffusion.devices.resolve(device))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pointillist import diffusion, rendering
+from pointillist import diffusion, models, rendering
 from pointillist.diffusion.config import Samplers
-from pointillist.models import TrainedDenoiser
 from pointillist.progress import track
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _REFERENCES, _PROJECTIONS = 5, 200
 
 
 def compare_samplers(
-    denoiser: TrainedDenoiser, samplers: Samplers, seed: int, device: str
+    denoiser: models.TrainedDenoiser, samplers: Samplers, seed: int, device: str
 ) -> pd.DataFrame:
     """Measure every sampler at each number of function evaluations, beside the floor of the truth."""
     where = diffusion.devices.resolve(device)
@@ -60,7 +59,7 @@ def draw_samplers(sampler_table: pd.DataFrame) -> rendering.figures.Figure:
 
 
 def _scorer(
-    model: TrainedDenoiser, n: int, generator: torch.Generator
+    model: models.TrainedDenoiser, n: int, generator: torch.Generator
 ) -> diffusion.comparison.Score:
     """Return what measures n points in standardised coordinates against draws of the truth."""
 

@@ -9,8 +9,7 @@ import pandas as pd
 from pointillist import diffusion, models, shapes
 from pointillist.datasets import TrainingStates
 from pointillist.diffusion.config import Data, Network, Schedule, Training
-from pointillist.models import Snapshots, TrainedDenoiser
-from pointillist.pipelines.train.resume import Checkpointing
+from pointillist.pipelines.train import checkpointing
 from pointillist.progress import track
 from pointillist.shapes.points import split
 
@@ -30,7 +29,7 @@ def train_denoiser(
     network: Network,
     training: Training,
     resume: bool,
-) -> tuple[TrainedDenoiser, pd.DataFrame, Snapshots]:
+) -> tuple[models.TrainedDenoiser, pd.DataFrame, models.Snapshots]:
     """Teach a small network to say, for a noisy point, where on the shape it came from.
 
     Its state is kept every so often, and `resume` goes on from the newest one that was left behind.
@@ -41,7 +40,7 @@ def train_denoiser(
     density = models.denoiser.make_density(points, transform, data, weights)
     fitted = diffusion.denoiser.fitted(network, density)
     groups = {"data": data, "schedule": schedule, "network": network, "training": training}
-    trained = TrainedDenoiser(
+    trained = models.TrainedDenoiser(
         denoiser=diffusion.denoiser.initialize(
             fitted, diffusion.schedules.make_path(schedule), seed
         ).to(where),
@@ -52,8 +51,8 @@ def train_denoiser(
         weights=weights,
         origin={**shape_points.attrs.get("origin", {}), "threads": threads, "device": device},
     )
-    checkpointing = Checkpointing(training_states, trained, training, where.type)
-    state = checkpointing.resumed() if resume else None
+    checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
+    state = checkpoints.resumed() if resume else None
     reports = diffusion.training.train(
         trained.denoiser,
         density.to(where, diffusion.denoiser.DTYPE),
@@ -63,9 +62,9 @@ def train_denoiser(
     )
     kept = set(diffusion.training.moments(training, _SNAPSHOTS))
     done = 0 if state is None else int(state["step"])
-    for report in checkpointing.kept(track(reports, "Training", training.steps, done=done)):
+    for report in checkpoints.kept(track(reports, "Training", training.steps, done=done)):
         if report.step in kept:
-            checkpointing.record.weights_at[report.step] = report.average.cpu().half()
-    record = checkpointing.record
-    snapshots = Snapshots(weights_at=record.weights_at, shape=shape)
+            checkpoints.record.weights_at[report.step] = report.average.cpu().half()
+    record = checkpoints.record
+    snapshots = models.Snapshots(weights_at=record.weights_at, shape=shape)
     return trained, pd.DataFrame(record.history), snapshots

@@ -5,25 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
+from pointillist import diffusion, models
 from pointillist.datasets import TrainingStates
 from pointillist.diffusion.config import Training
-from pointillist.diffusion.training import DivergedError, State, TrainingReport
 from pointillist.errors import PointillistError
-from pointillist.models import TrainedDenoiser
-from pointillist.models.state import Record, differences, pack, unpack
 from pointillist.progress import tell
+
+if TYPE_CHECKING:
+    from pointillist.diffusion.training import DivergedError, State, TrainingReport
 
 logger = logging.getLogger(__name__)
 
 
-class Checkpointing:
+class Checkpoints:
     """The states of one training: kept every so many seconds, found again when it was interrupted."""
 
     def __init__(
-        self, states: TrainingStates, model: TrainedDenoiser, training: Training, device: str
+        self, states: TrainingStates, model: models.TrainedDenoiser, training: Training, device: str
     ) -> None:
-        self.record = Record()
+        self.record = models.state.Record()
         """What the training has measured so far; the caller adds snapshots to it."""
         self._states, self._shape, self._training = states, model.shape, training
         # All that two trainings must have in common for one to continue the other.
@@ -39,10 +41,10 @@ class Checkpointing:
         """
         refused: dict[str, list[str]] = {}
         for version, file in self._states.interrupted():
-            if different := differences(file, self._settings):
+            if different := models.state.differences(file, self._settings):
                 refused[version] = different
                 continue
-            state, self.record = unpack(file)
+            state, self.record = models.state.unpack(file)
             self._states.continue_from(version)
             self.record.resumed_from.append(version)
             step = int(state["step"])
@@ -78,13 +80,13 @@ class Checkpointing:
                 if not last and time.monotonic() - saved >= self._training.checkpoint_seconds:
                     self._keep(report.step, report.state())
                     saved = time.monotonic()
-        except DivergedError as error:
+        except diffusion.training.DivergedError as error:
             raise self._with_cure(error) from None
 
     def _keep(self, step: int, state: State) -> bool:
         """Keep a state if that is possible; if not, the training goes on all the same."""
         try:
-            self._states.keep(step, pack(state, self.record, self._settings))
+            self._states.keep(step, models.state.pack(state, self.record, self._settings))
         except OSError as error:
             reason = error.strerror or error
             logger.warning("The state after step %s can't be kept: %s", step, reason)
