@@ -46,16 +46,15 @@ def measure(options: Options) -> Figures:
                 sigma / alpha,
                 chain.steps.numpy(),
                 density.anchors.numpy(),
+                rendering.animation.Film("dino", SIDE),
                 n_frames=FRAMES,
-                size=SIDE,
                 points=POINTS,
-                title="dino",
             )
         ]
         took["draw"].append(time.perf_counter() - started)
         for name in ("gif", "webp"):
             started = time.perf_counter()
-            encoder = rendering.animation.ENCODERS[name]
+            encoder = rendering.encoders.ENCODERS[name]
             content = encoder(frames, fps=20, hold_seconds=2.0)
             took[name].append(time.perf_counter() - started)
             sizes[name] = len(content) / 1e6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pointillist.groups import written
 from pointillist.parameters import Parameters
 
 
@@ -38,12 +39,6 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return " or ".join(part for part in parts if part)
 
 
-def _default(value: Any) -> str:
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
-
-
 def reference() -> Iterator[str]:
     """Yield the lines of docs/parameters.md."""
     yield "# Parameters"
@@ -74,7 +69,7 @@ def reference() -> Iterator[str]:
             full_name = f"{prefix}.{name}" if prefix else name
             description = field.get("description", "")
             yield (
-                f"| `{full_name}` | `{_default(field.get('default'))}` | {_bounds(field)} "
+                f"| `{full_name}` | `{written(field.get('default'))}` | {_bounds(field)} "
                 f"| {description} |"
             )
 

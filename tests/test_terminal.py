@@ -1,14 +1,17 @@
-"""What the summary says of errors."""
+"""What the summary says of metrics."""
 
 from pointillist import terminal
 
 
-def test_the_error_of_a_divergence_holds_draws_and_steps(capsys):
-    """3 and 4 in the fourth decimal place, of independent origin, are 5."""
-    scores = {name: 1.0 for metric in terminal._METRICS for name in (metric, f"{metric}_floor")}
-    bound = {"kl_bound_nats": 0.1, "kl_bound_nats_error": 0.0002}
-    ode = {"kl_ode_nats": 0.2, "kl_ode_nats_error": 0.0003, "kl_ode_nats_step_error": 0.0004}
-    terminal.print_metrics("dino", scores | bound | ode)
-    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.strip()}
-    assert rows["kl_bound_nats"].endswith("± 0.0002 ")
-    assert rows["kl_ode_nats"].endswith("± 0.0005 ")
+def test_every_metric_stands_beside_its_floor_with_its_direction(capsys):
+    metrics = {"sw2": 0.03, "sw2_floor": 0.02, "coverage": 0.5, "coverage_floor": 1.0}
+    metrics |= {"mmd": -8e-5, "mmd_floor": 0.0, "mmd_floor_error": 4e-5}
+    metrics |= {"kl_bound_nats": 0.1, "kl_bound_nats_error": 0.0002}
+    terminal.print_metrics("dino", metrics)
+    rows = [row.split() for row in capsys.readouterr().out.splitlines() if row.strip()][2:]
+    assert rows == [
+        ["sw2", "lower", "0.0300", "0.0200", "1.50", "×"],
+        ["coverage", "higher", "0.5000", "1.0000", "2.00", "×"],
+        ["mmd", "lower", "-8.0e-05", "0", "-2.0", "s.e."],
+        ["kl_bound_nats", "lower", "0.1000", "0", "±", "0.0002"],
+    ]

@@ -46,6 +46,13 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def written(value: Any) -> str:
+    """Return a value as one writes it on a command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted names as nested groups: what `flatten` takes apart."""
     result: dict[str, Any] = {}

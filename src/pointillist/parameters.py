@@ -122,8 +122,8 @@ class Parameters(Group):
     )
     runs: str | None = Field(
         None,
-        description="Two runs for the pipeline compare, joined by +: ids of runs in MLflow (or their "
-        "first digits, six at least), or versions of models.",
+        description="Two or more runs for the pipeline compare, joined by +: ids of runs in MLflow (or "
+        "their first digits, six at least), or versions of models.",
     )
     n: int = Field(
         10_000_000, ge=2, le=10**12, description="Points that the pipeline sample_many draws."

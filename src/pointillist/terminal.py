@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pointillist.diffusion.floors import BETTER, readings
 from pointillist.progress import Progress, listening
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pointillist")
 
-_METRICS = ("off_manifold", "nn95", "coverage", "tv", "sw2", "c2st")
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -129,6 +128,10 @@ def _bars() -> RichProgress:
     )
 
 
+def _figure(value: float) -> str:
+    return "0" if value == 0 else f"{value:.4f}" if abs(value) >= 0.0005 else f"{value:.1e}"
+
+
 def print_samplers(shape: str, table: DataFrame) -> None:
     """Print how many times its floor each sampler's sw2 is, by number of function evaluations."""
     from rich.console import Console
@@ -182,16 +185,11 @@ def print_metrics(shape: str, metrics: Mapping[str, float]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
-    for heading in ("", "samples", "floor", "ratio"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name in (*_METRICS, *({"w2"} & set(metrics))):
-        value, floor = metrics[name], metrics[f"{name}_floor"]
-        ratio = f"{value / floor:.2f}" if floor else "-"
-        table.add_row(name, f"{value:.4f}", f"{floor:.4f}", ratio)
-    for name in ("kl_bound_nats", "kl_ode_nats"):
-        # What the draws and what the steps leave open.
-        error = math.hypot(metrics[f"{name}_error"], metrics.get(f"{name}_step_error", 0))
-        table.add_row(name, f"{metrics[name]:.4f}", "0", f"± {error:.4f}")
+    for heading in ("", "better", "samples", "floor", "beside it"):
+        table.add_column(heading, justify="left" if heading in ("", "better") else "right")
+    for r in readings(metrics):
+        better = BETTER[r.metric.better]
+        table.add_row(r.metric.name, better, _figure(r.value), _figure(r.floor), r.text)
     console.print()
     console.print(table)
 

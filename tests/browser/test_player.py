@@ -47,6 +47,24 @@ def test_it_plays_by_itself_and_points_move(opened):
     assert opened.page.locator("button").inner_text() == "Pause"
 
 
+def test_points_outside_are_counted(opened):
+    """Of the first scene, 7 points are moved far outside at the end."""
+    count = opened.page.locator(".outside").first
+    opened.page.locator("input[type=range]").focus()
+    opened.page.keyboard.press("End")
+    assert count.inner_text() == ""
+    opened.page.evaluate(
+        """() => {
+          const scene = document.querySelector(".player").player.scenes[0];
+          const last = 2 * scene.n * (scene.n_states - 1);
+          for (let i = 0; i < 7; i++) scene.states[last + 2 * i] = 1e5;
+        }"""
+    )
+    opened.page.keyboard.press("ArrowLeft")
+    opened.page.keyboard.press("End")
+    assert count.inner_text().strip() == "· 7 points outside"
+
+
 def test_names_are_text_not_markup(opened):
     assert opened.page.locator("h1").inner_text() == "A <script>ring</script>"
     assert opened.page.locator("figcaption").all_inner_texts() == [
@@ -62,7 +80,7 @@ def test_it_is_played_and_scrubbed_by_keyboard(opened):
     assert caption(opened).startswith("forward: noise is added · σ/α = 0")
     start = pixels(opened)
     keyboard.press("End")
-    assert caption(opened) == "reverse: noise is taken away · σ/α = 0 · step 12 of 12"
+    assert caption(opened) == "reverse: noise is removed · σ/α = 0 · step 12 of 12"
     # The points end where they began.
     assert pixels(opened) == start
     keyboard.press("ArrowLeft")

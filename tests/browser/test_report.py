@@ -30,7 +30,9 @@ def opened(watched, tmp_path):
             quality=[picture, picture],
             knowledge=[picture],
             differing=[("training.steps", "7", "1100")],
-            command="kedro run --params shape=x",
+            again=report.Again(
+                ["kedro run --params shape=x"], {"conf/local/parameters.yml": "a: [1, 2]"}
+            ),
             provenance=[("torch", "2.13.0")],
         )
     )
@@ -43,7 +45,13 @@ def opened(watched, tmp_path):
 def test_everything_is_on_the_page(opened):
     assert opened.page.locator("h1").inner_text() == "a <b>shape</b>"
     text = opened.page.inner_text("body")
-    for said in ("1.50 times its floor", "training.steps", "kedro run --params shape=x", "2.13.0"):
+    for said in (
+        "1.50 times its floor",
+        "training.steps",
+        "kedro run --params shape=x",
+        "a: [1, 2]",
+        "2.13.0",
+    ):
         assert said in text
     pictures = opened.page.locator("img")
     assert pictures.count() == 3

@@ -12,16 +12,17 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pointillist.errors import PointillistError
-from pointillist.rendering import animation, style
+from pointillist.rendering import animation, encoders, style
 from pointillist.rendering.animation import (
+    Film,
     _Easel,
     draw_frames,
-    encode_gif,
     frame_ratios,
     pace,
     spread_over_noise,
     state_at,
 )
+from pointillist.rendering.encoders import encode_gif
 
 if TYPE_CHECKING:
     from conftest import Chain
@@ -30,25 +31,24 @@ GROUND = np.round(255 * np.array(to_rgb(style.PAPER)))
 
 
 def easel_of(states: np.ndarray, truth: np.ndarray, trails: int = 0) -> _Easel:
-    ends = (states[0], states[-1])
-    return _Easel(ends, truth, 480, [("", "")], ("", ""), style.look(), trails)
+    look = Film("", 480, trails=trails)
+    return _Easel(look, truth, noise=states[0], ends=states[-1])
+
+
+def drawn(chain: Chain, look: Film, n_frames: int = 5, points: int = 300) -> list[animation.Frame]:
+    steps = np.arange(len(chain.ratios))
+    return list(
+        draw_frames(
+            chain.states, chain.ratios, steps, chain.truth, look, n_frames=n_frames, points=points
+        )
+    )
 
 
 def film(
     chain: Chain, n_frames: int = 5, size: int = 240, points: int = 300, **manner: Any
 ) -> list[np.ndarray]:
-    frames = draw_frames(
-        chain.states,
-        chain.ratios,
-        np.arange(len(chain.ratios)),
-        chain.truth,
-        n_frames=n_frames,
-        size=size,
-        points=points,
-        title="a shape",
-        **manner,
-    )
-    return [frame.image for frame in frames]
+    look = Film("a shape", size, **manner)
+    return [frame.image for frame in drawn(chain, look, n_frames, points)]
 
 
 def test_last_picture_shows_the_samples_where_they_are(chain: Chain) -> None:
@@ -58,9 +58,7 @@ def test_last_picture_shows_the_samples_where_they_are(chain: Chain) -> None:
     easel = easel_of(two, chain.truth)
     (picture,) = [f for f in easel.axes.collections if f is not easel.points]
     picture.remove()
-    easel.canvas.draw()
-    easel.background = easel.canvas.copy_from_bbox(easel.figure.bbox)
-    (frame,) = easel.film([two[-1]])
+    (frame,) = easel.film([two[-1]], [("", "")])
     ink = np.abs(frame.image[::-1] - GROUND).sum(-1)
     ink[:70] = 0  # the caption and the line below it
     for x, y in easel.axes.transData.transform(two[-1]):
@@ -84,18 +82,7 @@ def test_same_input_gives_the_same_bytes(heart: Chain) -> None:
 
 
 def test_frames_count_their_steps_and_have_the_asked_size(heart: Chain) -> None:
-    frames = list(
-        draw_frames(
-            heart.states,
-            heart.ratios,
-            np.arange(len(heart.ratios)),
-            heart.truth,
-            n_frames=4,
-            size=201,
-            points=50,
-            title="♥ $x",
-        )
-    )
+    frames = drawn(heart, Film("♥ $x", 201), n_frames=4, points=50)
     assert [frame.step for frame in frames] == [1, 2, 3, 4]
     assert {frame.image.shape for frame in frames} == {(201, 201, 3)}
     assert frames[0].image.dtype == np.uint8
@@ -117,10 +104,11 @@ def test_one_unit_is_as_long_in_x_as_in_y(chain: Chain) -> None:
 
 
 def test_words_fit_whatever_the_title(heart: Chain) -> None:
-    ends = (heart.states[0], heart.states[-1])
-    words = ("a very long name for a very small heart " * 4, "Axes stretched: 4e+03 wide, 30 high.")
-    easel = _Easel(ends, heart.truth, 240, [("", "")], words, style.look(), 0)
-    easel._draw(heart.states[0], ("noise σ/α = <0.001", "step 10000 of 10000"), 0.5)
+    title = "a very long name for a very small heart " * 4
+    look = Film(title, 240)
+    easel = _Easel(look, heart.truth, noise=heart.states[0], ends=heart.states[-1])
+    easel.remark("Axes stretched: 4e+03 wide, 30 high.", "1,234 of 10,000 points outside")
+    list(easel.film(heart.states[:1], [("noise σ/α = <0.001", "step 10000 of 10000")]))
     for text in easel.figure.texts:
         box = text.get_window_extent()
         assert box.x0 >= 0
@@ -180,16 +168,7 @@ def test_diverged_chain_is_refused_before_the_first_picture(heart: Chain) -> Non
     states = heart.states.copy()
     states[3, 7] = np.nan
     with pytest.raises(PointillistError, match="1 of 10000 points are not finite"):
-        draw_frames(
-            states,
-            heart.ratios,
-            np.arange(len(heart.ratios)),
-            heart.truth,
-            n_frames=5,
-            size=240,
-            points=9,
-            title="heart",
-        )
+        film(replace(heart, states=states))
 
 
 @pytest.mark.parametrize(
@@ -203,16 +182,7 @@ def test_diverged_chain_is_refused_before_the_first_picture(heart: Chain) -> Non
 )
 def test_chain_that_is_none_is_refused(heart: Chain, states: slice, ratios: slice) -> None:
     with pytest.raises(ValueError, match=r"film|noise_ratios"):
-        draw_frames(
-            heart.states[states],
-            heart.ratios[ratios],
-            np.arange(len(heart.ratios[ratios])),
-            heart.truth,
-            n_frames=5,
-            size=240,
-            points=9,
-            title="",
-        )
+        film(replace(heart, states=heart.states[states], ratios=heart.ratios[ratios]))
 
 
 def test_gif_loops_forever_and_holds_its_last_frame(heart: Chain) -> None:
@@ -270,7 +240,7 @@ def moving_square() -> list[np.ndarray]:
 
 def test_webp_shows_the_same_film() -> None:
     frames = moving_square()
-    film = Image.open(io.BytesIO(animation.encode_webp(frames, fps=20, hold_seconds=1.0)))
+    film = Image.open(io.BytesIO(encoders.encode_webp(frames, fps=20, hold_seconds=1.0)))
     assert film.n_frames == len(frames)
     durations = []
     for k, frame in enumerate(frames):
@@ -284,7 +254,7 @@ def test_webp_shows_the_same_film() -> None:
 def test_mp4_shows_the_same_film_in_even_sides() -> None:
     reader = pytest.importorskip("imageio_ffmpeg").read_frames
     frames = moving_square()
-    content = animation.encode_mp4(frames, fps=20, hold_seconds=0.5)
+    content = encoders.encode_mp4(frames, fps=20, hold_seconds=0.5)
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
         file.write(content)
         file.flush()
@@ -300,7 +270,7 @@ def test_mp4_shows_the_same_film_in_even_sides() -> None:
 def test_mp4_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(PointillistError, match=r"pointillist\[video\]"):
-        animation.encode_mp4(moving_square(), fps=20, hold_seconds=0.0)
+        encoders.encode_mp4(moving_square(), fps=20, hold_seconds=0.0)
 
 
 @pytest.mark.parametrize("palette", ["dusk", "viridis", "cividis"])
@@ -329,10 +299,10 @@ def test_a_trail_goes_back_to_where_its_dot_was(heart: Chain) -> None:
     """Of one dot that moves straight on: ink between its places, and none beyond the trail."""
     states = np.array([[[0.0, 0.0]], [[8.0, 0.0]]])
     easel = easel_of(states, heart.truth, trails=2)
-    easel.captions = [("", "")] * 5
+    captions = [("", "")] * 5
     places = [np.array([[x, 0.0]]) for x in (0.0, 2.0, 4.0, 6.0, 8.0)]
-    last = list(easel.film(places))[-1].image[::-1]
-    without = list(easel_of(states, heart.truth).film(places[-1:]))[-1].image[::-1]
+    last = list(easel.film(places, captions))[-1].image[::-1]
+    without = list(easel_of(states, heart.truth).film(places[-1:], captions[:1]))[-1].image[::-1]
     for x, inked in ((3.0, False), (5.0, True), (7.0, True)):
         column, row = easel.axes.transData.transform((x, 0.0)).astype(int)
         spot = np.s_[row - 2 : row + 2, column]
@@ -340,17 +310,17 @@ def test_a_trail_goes_back_to_where_its_dot_was(heart: Chain) -> None:
 
 
 def test_captions_count_the_steps_of_the_sampler(heart: Chain) -> None:
+    steps = np.arange(len(heart.ratios))
     once, twice = (
         list(
             draw_frames(
                 heart.states,
                 heart.ratios,
-                by * np.arange(len(heart.ratios)),
+                by * steps,
                 heart.truth,
+                Film("", 480),
                 n_frames=3,
-                size=480,
                 points=50,
-                title="",
             )
         )
         for by in (1, 2)
@@ -365,12 +335,77 @@ def test_steps_that_do_not_rise_are_refused(heart: Chain) -> None:
     still = np.zeros(len(heart.ratios))
     with pytest.raises(ValueError, match="steps must rise"):
         draw_frames(
-            heart.states,
-            heart.ratios,
-            still,
-            heart.truth,
-            n_frames=3,
-            size=240,
-            points=9,
-            title="",
+            heart.states, heart.ratios, still, heart.truth, Film("", 240), n_frames=3, points=9
         )
+
+
+def with_strays(chain: Chain, n: int) -> Chain:
+    """The chain, whose first `n` samples end far outside."""
+    states = chain.states.copy()
+    far = np.linspace(0, 1, len(states))[:, None, None] ** 2
+    states[:, :n] += (far * 15_000 * np.ptp(chain.truth, 0).max()).astype(np.float32)
+    return replace(chain, states=states)
+
+
+def test_samples_far_outside_change_neither_frame_nor_colours(chain: Chain) -> None:
+    calm, strays = film(chain, points=400), film(with_strays(chain, 6), points=400)
+    # All but six of 400 points, and the count that is written, are as they were.
+    assert (calm[-1] != strays[-1]).any(-1).mean() < 0.02
+
+
+def test_the_film_says_how_many_samples_are_outside(
+    heart: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(_Easel, "remark", lambda _, *notes: said.append(notes))
+    for n in (0, 1, 6):
+        film(with_strays(heart, n), points=20, note="A note.")
+    outside = ("", "1 of 400 points outside", "6 of 400 points outside")
+    assert said == [("A note.", words) for words in outside]
+
+
+def test_the_film_of_training_counts_the_points_outside_at_each_snapshot(heart: Chain) -> None:
+    clouds = with_strays(heart, 6).states[[0, -2, -1]]
+    easel_captions: list[tuple[str, str]] = []
+
+    def film_(self: _Easel, clouds: Any, captions: Any) -> Any:
+        easel_captions.extend(captions)
+        return iter(())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Easel, "film", film_)
+        animation.draw_training(clouds, [1, 20, 300], heart.truth, Film("", 240), frames_between=2)
+    assert len(easel_captions) == 5
+    assert easel_captions[-1] == ("after 300 of 300 training steps", "6 points outside")
+    assert easel_captions[2][0] == "after 20 of 300 training steps"
+
+
+@pytest.mark.parametrize("point_size", [0.5, 3.0])
+def test_dots_are_as_many_times_wider(heart: Chain, point_size: float) -> None:
+    """Ink of a lone dot on an empty picture."""
+
+    def ink(point_size: float) -> float:
+        one = heart.states[:, :1]
+        look = Film("", 960, point_size=point_size)
+        easel = _Easel(look, heart.truth, noise=heart.states[0], ends=one[-1])
+        easel.axes.collections[0].remove()
+        with_dot, without = (
+            next(iter(easel.film([cloud], [("", "")]))).image.astype(int)
+            for cloud in (one[-1], one[-1] + 1e6)
+        )
+        return float(np.abs(with_dot - without).sum())
+
+    assert ink(point_size) == pytest.approx(point_size**2 * ink(1.0), rel=0.1)
+
+
+@pytest.mark.parametrize(("fps", "n"), [(20, 80), (30, 180), (16, 31), (50, 100), (7, 21)])
+def test_a_film_lasts_its_seconds(fps: int, n: int) -> None:
+    frames = [np.full((8, 8, 3), 2 * k % 255, np.uint8) for k in range(n)]
+    for encode in (encode_gif, encoders.encode_webp):
+        film_ = Image.open(io.BytesIO(encode(frames, fps=fps, hold_seconds=1.0)))
+        total = 0
+        for k in range(film_.n_frames):
+            film_.seek(k)
+            film_.load()
+            total += film_.info["duration"]
+        assert total == pytest.approx(1000 * (n / fps + 1), abs=10)

@@ -5,13 +5,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from pointillist.rendering import fields, style
-from tests.rendering.test_figures import assert_axes_are_equal, assert_words_are_legible
+from tests.rendering.test_figures import assert_axes_are_equal, assert_words_are_legible, words
 
 WINDOW = style.Limits(-1.0, 1.0, -1.0, 1.0)
 
 
 def texts(figure: Figure) -> str:
-    return " ".join(text.get_text() for text in figure.texts)
+    return " ".join(words(figure))
 
 
 def plane(ratio: float, error: float) -> fields.Plane:
@@ -31,6 +31,7 @@ def test_the_title_names_the_noise_at_which_the_network_errs_most() -> None:
 
 def test_windows_of_all_panels_are_alike_and_square_units() -> None:
     figure = fields.score_fields([plane(1.0, 0.01), plane(0.1, 0.3)], WINDOW)
+    figure.canvas.draw()
     width, height = figure.get_size_inches()
     for axes in figure.axes[:-1]:
         box = axes.get_position()
@@ -52,17 +53,27 @@ def test_densities_share_one_scale() -> None:
     assert_axes_are_equal(figure, panels=3)
 
 
-def test_straight_ways_are_told_from_bent_ones() -> None:
+def test_straight_trajectories_are_told_from_bent_ones() -> None:
     turn = np.linspace(0, np.pi, 50)
     bent = np.stack((np.cos(turn), np.sin(turn)), -1)[:, None] * np.ones((1, 20, 1))
     straight = np.linspace(0, 1, 50)[:, None, None] * np.ones((1, 20, 2))
-    ways = [fields.Ways("bent", bent), fields.Ways("straight", straight)]
-    figure = fields.trajectories(ways, np.zeros((3, 2)))
+    panels = [fields.Trajectories("bent", bent), fields.Trajectories("straight", straight)]
+    figure = fields.trajectories(panels, np.zeros((3, 2)))
     assert "straightest: straight" in texts(figure)
     assert "bent: 1.57" in texts(figure)
     assert "straight: 1.00" in texts(figure)
     assert_words_are_legible(figure)
     assert_axes_are_equal(figure, panels=2)
+
+
+def test_why_rectified_flow_bends_is_said_where_it_does() -> None:
+    turn = np.linspace(0, np.pi, 50)
+    bent = np.stack((np.cos(turn), np.sin(turn)), -1)[:, None] * np.ones((1, 20, 1))
+    straight = np.linspace(0, 1, 50)[:, None, None] * np.ones((1, 20, 2))
+    for name, other in (("exact, rectified flow", "cosine"), ("cosine", "exact, rectified flow")):
+        panels = [fields.Trajectories(name, bent), fields.Trajectories(other, straight)]
+        said = texts(fields.trajectories(panels, np.zeros((3, 2))))
+        assert ("their mean bends most" in said) == (name == "exact, rectified flow")
 
 
 NOTE = "Axes stretched: 4e+03 wide, 30 high."
@@ -90,7 +101,7 @@ def test_words_fit_at_their_longest() -> None:
         assert_words_are_legible(figure)
     lines = np.linspace(0, 1, 50)[:, None, None] * np.ones((1, 20, 2))
     names = ("the network", "the exact denoiser", "exact, cosine", "exact, rectified flow")
-    ways = [fields.Ways(name, lines) for name in names]
-    figure = fields.trajectories(ways, np.zeros((3, 2)), NOTE)
+    panels = [fields.Trajectories(name, lines) for name in names]
+    figure = fields.trajectories(panels, np.zeros((3, 2)), NOTE)
     assert_words_are_legible(figure)
     assert_axes_are_equal(figure, panels=4)

@@ -32,14 +32,14 @@ def test_the_page_holds_the_states_to_a_ten_thousandth():
     scene = data_of(player.page([SCENE], "t", "s"))["scenes"][0]
     whole = np.frombuffer(base64.b64decode(scene["states"]), "<i2").reshape(4, 50, 2)
     np.testing.assert_allclose(whole * scene["unit"], SCENE.states, atol=1e-3)
-    assert scene["places"][-1] == 3
-    assert scene["places"][0] == 3  # the clean end of the forward process
+    assert scene["positions"][-1] == 3
+    assert scene["positions"][0] == 3  # the clean end of the forward process
 
 
 def test_the_time_line_goes_to_noise_and_back():
-    moments = data_of(player.page([SCENE], "t", "s"))["moments"]
-    ratios = [moment["ratio"] for moment in moments]
-    forward = [moment["forward"] for moment in moments]
+    frames = data_of(player.page([SCENE], "t", "s"))["frames"]
+    ratios = [frame["ratio"] for frame in frames]
+    forward = [frame["forward"] for frame in frames]
     turn = forward.index(False)
     assert ratios[0] == ratios[-1] == 0
     assert max(ratios) == 20
@@ -81,3 +81,20 @@ def test_the_plotly_figure_ends_in_the_samples_in_original_coordinates():
     np.testing.assert_allclose(last.x, SCENE.states[-1, :, 0] * 2 + 100, atol=1e-5)
     assert len(figure.layout.sliders[0].steps) == len(figure.frames)
     assert figure.layout.yaxis.scaleanchor == "x"
+
+
+def test_states_far_outside_change_neither_window_nor_colours():
+    states = SCENE.states.copy()
+    states[-1, :6] = 15_000
+    calm, strays = (
+        data_of(player.page([dataclasses.replace(SCENE, states=s)], "t", "s"))["scenes"][0]
+        for s in (SCENE.states, states)
+    )
+    assert calm["window"] == strays["window"]
+    colours = [np.frombuffer(base64.b64decode(s["colours"]), np.uint8) for s in (calm, strays)]
+    np.testing.assert_array_equal(colours[0][6:], colours[1][6:])
+    ranges = [
+        player.plotly_figure(dataclasses.replace(SCENE, states=s)).layout.xaxis.range
+        for s in (SCENE.states, states)
+    ]
+    assert ranges[0] == ranges[1]

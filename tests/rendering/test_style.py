@@ -32,7 +32,7 @@ def test_palette_survives_greyscale_and_stands_on_paper() -> None:
 
 def test_colour_follows_the_place() -> None:
     places = np.c_[np.linspace(-5, 9, 30), np.zeros(30)]
-    light = lightness(style.colours_of(places)[1:-1, :3])
+    light = lightness(style.colours_of(places, places)[1:-1, :3])
     assert (np.diff(light) > 0).all()
 
 

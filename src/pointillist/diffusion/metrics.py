@@ -7,6 +7,8 @@ sampler is expected below it.
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable
 
 import numpy as np
@@ -137,6 +139,9 @@ def compare(
 ) -> dict[str, float]:
     """Return every metric of x (n, 2) and, as ``<name>_floor``, its mean over fresh draws of the truth.
 
+    ``<name>_floor_error`` is the standard error of a fresh draw's score minus that mean over k others,
+    s (1 + 1/k)^(1/2) with the deviation s of the draws' scores; of one draw there is none.
+
     The samples and each draw are held against the same `floor_draws` reference draws; in the
     two-sample tests and, if `exact_w2`, the exact Wasserstein distance, against the first of them.
     """
@@ -157,6 +162,10 @@ def compare(
     scores, floors = score(x), [score(points) for points in fresh]
     metrics: dict[str, float] = {}
     for name, value in scores.items():
+        fresh_scores = [floor[name] for floor in floors]
         metrics[name] = value
-        metrics[f"{name}_floor"] = sum(f[name] for f in floors) / len(floors)
+        metrics[f"{name}_floor"] = sum(fresh_scores) / floor_draws
+        if floor_draws > 1:
+            spread = statistics.stdev(fresh_scores)
+            metrics[f"{name}_floor_error"] = spread * math.sqrt(1 + 1 / floor_draws)
     return metrics

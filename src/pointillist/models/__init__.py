@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from pointillist.models import chain, denoiser, snapshots, state, stored, tensors
+    from pointillist.models import chain, denoiser, measures, snapshots, state, stored, tensors
     from pointillist.models.chain import ReverseChain
     from pointillist.models.denoiser import TrainedDenoiser
     from pointillist.models.snapshots import Snapshots
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["chain", "denoiser", "snapshots", "state", "stored", "tensors"],
+    submodules=["chain", "denoiser", "measures", "snapshots", "state", "stored", "tensors"],
     submod_attrs={
         "chain": ["ReverseChain"],
         "denoiser": ["TrainedDenoiser"],

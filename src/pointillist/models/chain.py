@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 
 from pointillist import shapes
+from pointillist.diffusion import devices, samplers
 from pointillist.diffusion.config import Sampling
 from pointillist.diffusion.samplers import Chain
 from pointillist.errors import PointillistError
 from pointillist.models.denoiser import TrainedDenoiser
 from pointillist.models.stored import Stored
 from pointillist.models.tensors import Tensors
+from pointillist.progress import track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,24 @@ class ReverseChain(Stored):
         eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
         x = alpha[:, None, None] * x0 + sigma[:, None, None] * eps
         return _seen(x, alpha, sigma, model)
+
+
+def run_chain(
+    model: TrainedDenoiser, sampling: Sampling, seed: int, device: str
+) -> samplers.Recorder:
+    """Run the chain of this seed: every sampler starts from the same noise."""
+    where = devices.resolve(device)
+    model = model.to(where)
+    path = model.denoiser.path
+    start = samplers.start_distribution(model.density, path, sampling.start, sampling.sigma_max)
+    states = samplers.sample(
+        model.denoiser, path, start, sampling, devices.generator(seed, "sample", where)
+    )
+    steps = len(samplers.chain_levels(path, sampling)) - 1
+    recorder = samplers.Recorder(sampling.n_frames, steps)
+    for state in track(states, "Sampling", samplers.total_steps(path, sampling)):
+        recorder.add(state)
+    return recorder
 
 
 def _seen(

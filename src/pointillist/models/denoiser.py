@@ -45,6 +45,9 @@ class TrainedDenoiser(Stored):
     shape is in `denoiser.network`."""
     weights: np.ndarray | None = None
     """How much each point counts (N,), float64; None: all alike."""
+    origin: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Where the points come from and what else a training depends on, as asked for: shape_file, text,
+    max_megabytes, source, threads and device; empty in models of release 0.1.0."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 
@@ -147,6 +150,7 @@ class TrainedDenoiser(Stored):
                 "shape_digest": self.shape_digest,
                 "normalizer": self.normalizer.to_dict(),
                 "parameters": self.parameters,
+                "origin": self.origin,
                 "network": self.denoiser.network.model_dump(mode="json"),
                 "package_version": self.package_version,
             },
@@ -173,6 +177,7 @@ class TrainedDenoiser(Stored):
                 normalizer=shapes.Normalizer.from_dict(file.metadata["normalizer"]),
                 parameters=parameters,
                 weights=None if weights is None else weights.numpy(),
+                origin=file.metadata.get("origin", {}),
                 shape=file.metadata["shape"],
                 version=file.metadata.get("version"),
                 digest=file.metadata.get("digest", ""),

@@ -6,12 +6,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         "animation",
-        "comparison",
+        "curves",
+        "encoders",
+        "explanations",
         "fields",
         "figures",
         "gallery",
         "player",
         "report",
         "style",
+        "views",
     ],
 )

@@ -8,25 +8,20 @@ moves evenly in theta, and it slows down where the shape forms.
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
-from matplotlib.colors import Colormap, to_rgb
+from matplotlib.colors import Colormap
 from matplotlib.path import Path as MplPath
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
-from pointillist.errors import PointillistError
 from pointillist.rendering import style
 from pointillist.rendering.style import Points
 
@@ -34,20 +29,24 @@ CLEAREST, NOISIEST = 1e-3, 30.0
 """Noise ratios between which pictures differ to the eye; the film's clock stops outside."""
 
 _INCHES = 4.8  # of the side of a picture: text and points keep their proportion at every size
-_COLOURS = 64  # more cannot be told apart in small dots, and cost a fifth of the file
-_EXACT = 12
-_LOOKS = (_LIGHT, _DARK) = (style.look("light"), style.look("dark"))
-_CELL = 8  # levels of a colour channel
 _TRAIL = 0.35  # opacity of a trail where it leaves its dot
 
 
-class Encoder(Protocol):
-    """What turns frames into the bytes of a film."""
+@dataclass(frozen=True)
+class Film:
+    """How a film looks."""
 
-    def __call__(
-        self, frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float
-    ) -> bytes:
-        """Encode `frames` (H, W, 3); the last is held."""
+    title: str
+    """Written above the picture."""
+    size: int
+    """Width and height of a picture, px."""
+    note: str = ""
+    """Written small beside the title."""
+    look: style.Look = field(default_factory=style.look)
+    trails: int = 0
+    """Frames that the line behind a dot reaches back."""
+    point_size: float = 1.0
+    """Diameter of the dots, as a multiple of the usual one."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +95,18 @@ def spread_over_noise(noise_ratios: ArrayLike, k: int) -> NDArray[np.intp]:
     return np.unique([0, *nearest, len(clock) - 1])[::-1]
 
 
-def place_of(noise_ratios: Points, ratio: float) -> float:
-    """Return where along the states of a chain its noise has fallen to `ratio`, from 0 to F - 1."""
+def position_of(noise_ratios: Points, ratio: ArrayLike) -> NDArray[np.float64]:
+    """Return where along the F states of a chain its noise has fallen to `ratio`, from 0 to F - 1."""
     angles = np.arctan(noise_ratios)
     # np.interp wants rising abscissae; the chain's noise falls.
-    return float(np.interp(-np.arctan(ratio), -angles, np.arange(len(angles))))
+    return np.asarray(np.interp(-np.arctan(ratio), -angles, np.arange(len(angles))))
 
 
 def state_at(states: Points, noise_ratios: Points, ratio: float) -> Points:
     """Return the cloud (n, 2) at `ratio`, between the `states` (F, n, 2) on either side of it."""
-    place = place_of(noise_ratios, ratio)
-    i = min(int(place), len(states) - 2)
-    share = place - i
+    position = float(position_of(noise_ratios, ratio))
+    i = min(int(position), len(states) - 2)
+    share = position - i
     return np.asarray((1 - share) * states[i] + share * states[i + 1])
 
 
@@ -116,14 +115,10 @@ def draw_frames(
     noise_ratios: ArrayLike,
     steps: ArrayLike,
     truth: ArrayLike,
+    film: Film,
     *,
     n_frames: int,
-    size: int,
     points: int,
-    title: str,
-    note: str = "",
-    look: style.Look = _LIGHT,
-    trails: int = 0,
 ) -> Iterator[Frame]:
     """Yield the `n_frames` pictures of a reverse chain; the last one shows the samples themselves.
 
@@ -137,20 +132,12 @@ def draw_frames(
         Steps of the sampler that led to each state, rising from 0.
     truth : (M, 2)
         Anchors, drawn faintly behind, in the same coordinates.
+    film : Film
+        How it looks.
     n_frames : int
         Pictures of the film, at least 2.
-    size : int
-        Width and height of a picture in pixels.
     points : int
         At most this many points are drawn, evenly chosen among the n.
-    title : str
-        Written above the picture.
-    note : str
-        Written small beside it.
-    look : Look
-        Paper, inks and colour map.
-    trails : int
-        Frames that the line behind a dot reaches back.
 
     Raises
     ------
@@ -160,8 +147,7 @@ def draw_frames(
         If a coordinate isn't finite.
     """
     chain = style.as_points(states, "reverse chain", ndim=3)
-    ratios = np.asarray(noise_ratios, float)
-    anchors = style.as_points(truth, "shape")
+    ratios, anchors = np.asarray(noise_ratios, float), style.as_points(truth, "shape")
     if len(chain) < 2 or n_frames < 2:
         raise ValueError("a film needs at least two states and two frames")
     if ratios.shape != (len(chain),) or not (np.diff(ratios) < 0).all() or ratios[-1] < 0:
@@ -171,68 +157,62 @@ def draw_frames(
         raise ValueError("steps must rise from state to state, one for each")
     n = chain.shape[1]
     chosen = np.linspace(0, n - 1, min(points, n)).round().astype(int)
-    chain = chain[:, chosen]
     seen = frame_ratios(ratios[0], ratios[-1], n_frames)
+    reached = passed[position_of(ratios, seen).round().astype(int)]
     captions = [
-        (
-            f"noise σ/α = {style.ratio_text(ratio)}",
-            f"step {passed[round(place_of(ratios, ratio))]} of {passed[-1]}",
-        )
-        for ratio in seen
+        (f"noise σ/α = {style.ratio_text(ratio)}", f"step {step} of {passed[-1]}")
+        for ratio, step in zip(seen, reached, strict=True)
     ]
+    shown = chain[:, chosen]
     clouds = (
-        chain[-1] if k == n_frames - 1 else state_at(chain, ratios, ratio)
+        shown[-1] if k == n_frames - 1 else state_at(shown, ratios, ratio)
         for k, ratio in enumerate(seen)
     )
-    easel = _Easel((chain[0], chain[-1]), anchors, size, captions, (title, note), look, trails)
-    return easel.film(clouds)
+    easel = _Easel(film, anchors, noise=chain[0], ends=shown[-1])
+    easel.remark(film.note, style.outside_text(easel.outside(chain[-1]), n))
+    return easel.film(clouds, captions)
 
 
 def draw_training(
-    clouds: ArrayLike,
-    steps: Sequence[int],
-    truth: ArrayLike,
-    *,
-    frames_between: int,
-    size: int,
-    title: str,
-    note: str = "",
-    look: style.Look = _LIGHT,
-    trails: int = 0,
+    clouds: ArrayLike, steps: Sequence[int], truth: ArrayLike, film: Film, *, frames_between: int
 ) -> Iterator[Frame]:
-    """Yield the pictures of a training: what it paints from the same noise, moment after moment.
+    """Yield the pictures of a training: its samples from the same noise, at one step after another.
 
     Parameters
     ----------
     clouds : (K, n, 2)
-        Samples at K moments, from the same noise.
+        Samples at K steps, from the same noise.
     steps : (K,)
         Steps of training at each.
     truth : (M, 2)
         Anchors, drawn faintly behind, in the same coordinates.
+    film : Film
+        How it looks.
     frames_between : int
-        Pictures from one moment to the next; points wander between their places.
-    size, title, note, look, trails
-        As in `draw_frames`.
+        Pictures from one cloud to the next.
     """
-    moments = style.as_points(clouds, "samples", ndim=3)
+    snapshots = style.as_points(clouds, "samples", ndim=3)
     anchors = style.as_points(truth, "shape")
-    total = (len(moments) - 1) * frames_between
+    easel = _Easel(film, anchors, noise=snapshots[0], ends=snapshots[-1])
+    easel.remark(film.note)
+    total = (len(snapshots) - 1) * frames_between
     captions = [
-        (f"after {steps[k // frames_between]:,} steps of training", f"of {steps[-1]:,}")
+        (
+            f"after {steps[k // frames_between]:,} of {steps[-1]:,} training steps",
+            style.outside_text(easel.outside(snapshots[k // frames_between])),
+        )
         for k in range(total + 1)
     ]
 
     def between() -> Iterator[Points]:
         for k in range(total + 1):
             i, share = divmod(k / frames_between, 1)
-            now, then = moments[int(i)], moments[min(int(i) + 1, len(moments) - 1)]
-            # At rest at every moment: the eye compares moments, not what lies between.
+            now, then = snapshots[int(i)], snapshots[min(int(i) + 1, len(snapshots) - 1)]
+            # At rest at every snapshot: the eye compares them, not what lies between.
             eased = share * share * (3 - 2 * share)
             yield (1 - eased) * now + eased * then
 
-    ends = (moments[0], moments[-1])
-    return _Easel(ends, anchors, size, captions, (title, note), look, trails).film(between())
+    return easel.film(between(), captions)
 
 
 class _Easel:
@@ -240,55 +220,18 @@ class _Easel:
 
     _left, _right = 0.05, 0.95
 
-    def __init__(
-        self,
-        ends: tuple[Points, Points],
-        anchors: Points,
-        size: int,
-        captions: Sequence[tuple[str, str]],
-        words: tuple[str, str],
-        look: style.Look,
-        trails: int,
-    ) -> None:
-        title, note = words
-        first, last = ends
-        self.captions = captions
-        self.figure = style.new_figure(size, size, size / _INCHES, look.paper)
-        # The samples and the shape are seen whole; of the noise, all but the furthest stragglers.
-        inside = style.limits_of(anchors, last, margin=0.0, outliers=0.002)
-        window = style.limits_of(
-            anchors, inside.corners, style.limits_of(first, margin=0, outliers=0.02).corners
-        )
+    def __init__(self, film: Film, anchors: Points, *, noise: Points, ends: Points) -> None:
+        look = film.look
+        self.figure = style.new_figure(film.size, film.size, film.size / _INCHES, look.paper)
+        window = style.frame_of(anchors, noise)
         self.axes = style.picture(self.figure, (0.02, 0.12, 0.96, 0.79), window)
-        dot = style.dot_size(len(last), _INCHES)
         style.paint_truth(self.axes, anchors, _INCHES, look.ghost)
-        heading = style.write(
-            self.figure,
-            self._left,
-            0.935,
-            title,
-            size=style.TITLE,
-            weight="bold",
-            va="center",
-            colour=look.ink,
-        )
-        remark = style.write(
-            self.figure,
-            self._right,
-            0.935,
-            note,
-            size=style.SMALL,
-            ha="right",
-            va="center",
-            colour=look.faint_ink,
-        )
-        style.shrink(remark, 0.6)
-        taken = remark.get_window_extent().width / self.figure.bbox.width if note else -0.03
-        style.shrink(heading, self._right - self._left - taken - 0.03)
+        self._look, self._title = look, film.title
         style.rule(self.figure, (self._left, self._right), 0.045, look.hairline)
-        colours = style.colours_of(last, look.palette)
-        self.trails = _Trails(self.axes, last, look.palette, trails, 0.5 * dot**0.5)
-        self.points = style.paint(self.axes, last, colours, size=dot)
+        dot = style.dot_size(len(ends), _INCHES, film.point_size)
+        shares = style.shares_of(ends, anchors)
+        self.trails = _Trails(self.axes, shares, look.palette, film.trails, 0.5 * dot**0.5)
+        self.points = style.paint(self.axes, ends, look.palette(shares), size=dot)
         self.points.set_clip_on(False)
         self.left = style.write(self.figure, self._left, 0.07, "", colour=look.faint_ink)
         self.right = style.write(
@@ -296,30 +239,65 @@ class _Easel:
         )
         self.progress = style.rule(self.figure, (self._left,) * 2, 0.045, look.accent)
         self.moving = (*self.trails.parts, self.points, self.left, self.right, self.progress)
-        # Matplotlib has no annotations for the methods of its canvas.
-        self.canvas = cast(Any, FigureCanvasAgg(self.figure))
         for artist in self.moving:
             artist.set_animated(True)
-        self.canvas.draw()
-        self.background = self.canvas.copy_from_bbox(self.figure.bbox)
 
-    def film(self, clouds: Iterable[Points]) -> Iterator[Frame]:
+    def outside(self, cloud: Points) -> int:
+        """Count the points of a cloud (n, 2) that lie outside the picture."""
+        pixels = self.axes.transData.transform(cloud)
+        width, height = self.figure.bbox.size
+        return style.Limits(0, width, 0, height).outside(pixels)
+
+    def remark(self, *notes: str) -> None:
+        """Write the title and, small beside it, notes."""
+        options: dict[str, Any] = {"va": "center"}
+        text = "  ".join(note for note in notes if note)
+        small = style.write(
+            self.figure,
+            self._right,
+            0.935,
+            text,
+            size=style.SMALL,
+            ha="right",
+            colour=self._look.faint_ink,
+            **options,
+        )
+        style.shrink(small, 0.6)
+        taken = small.get_window_extent().width / self.figure.bbox.width + 0.03 if text else 0.0
+        heading = style.write(
+            self.figure,
+            self._left,
+            0.935,
+            self._title,
+            size=style.TITLE,
+            weight="bold",
+            colour=self._look.ink,
+            **options,
+        )
+        style.shrink(heading, self._right - self._left - taken)
+
+    def film(
+        self, clouds: Iterable[Points], captions: Sequence[tuple[str, str]]
+    ) -> Iterator[Frame]:
         """Yield the picture of every cloud (n, 2), one for each caption."""
-        for k, cloud in enumerate(clouds):
-            done = k / max(1, len(self.captions) - 1)
-            yield Frame(k + 1, self._draw(self._on_half_pixels(cloud), self.captions[k], done))
+        # Matplotlib has no annotations for the methods of its canvas.
+        canvas = cast(Any, FigureCanvasAgg(self.figure))
+        canvas.draw()
+        background = canvas.copy_from_bbox(self.figure.bbox)
+        for k, (cloud, caption) in enumerate(zip(clouds, captions, strict=True)):
+            canvas.restore_region(background)
+            self._move(self._on_half_pixels(cloud), caption, k / max(1, len(captions) - 1))
+            for artist in self.moving:
+                self.figure.draw_artist(artist)
+            yield Frame(k + 1, np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
-    def _draw(self, cloud: Points, captions: tuple[str, str], done: float) -> NDArray[np.uint8]:
-        """Return the picture of `cloud` (n, 2), the share `done` of the film."""
-        self.canvas.restore_region(self.background)
+    def _move(self, cloud: Points, caption: tuple[str, str], done: float) -> None:
+        """Show `cloud` (n, 2), the share `done` of the film."""
         self.trails.follow(cloud)
         self.points.set_offsets(cloud)
-        self.left.set_text(captions[0])
-        self.right.set_text(captions[1])
+        self.left.set_text(caption[0])
+        self.right.set_text(caption[1])
         self.progress.set_xdata([self._left, self._left + done * (self._right - self._left)])
-        for artist in self.moving:
-            self.figure.draw_artist(artist)
-        return np.asarray(self.canvas.buffer_rgba())[..., :3].copy()
 
     def _on_half_pixels(self, cloud: Points) -> Points:
         # Dots then have four shapes instead of countless ones: a quarter off the size of the GIF.
@@ -337,9 +315,14 @@ class _Trails:
     _COLOURS = 24
 
     def __init__(
-        self, axes: Axes, places: Points, palette: Colormap, ages: int, width: float
+        self,
+        axes: Axes,
+        shares: NDArray[np.float64],
+        palette: Colormap,
+        ages: int,
+        width: float,
     ) -> None:
-        shade = np.minimum(style.shares_of(places) * self._COLOURS, self._COLOURS - 1).astype(int)
+        shade = np.minimum(shares * self._COLOURS, self._COLOURS - 1).astype(int)
         self._groups = [np.flatnonzero(shade == k) for k in range(self._COLOURS)]
         self._passed: deque[Points] = deque(maxlen=ages + 1)
         self.parts: list[PathCollection] = []
@@ -365,113 +348,3 @@ def _lines(segments: Points) -> MplPath:
     """Return separate lines (n, 2, 2) as one path."""
     codes = np.tile([MplPath.MOVETO, MplPath.LINETO], len(segments)).astype(MplPath.code_type)
     return MplPath(segments.reshape(-1, 2), codes)
-
-
-def encode_gif(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float) -> bytes:
-    """Return a GIF of `frames` (H, W, 3) that loops forever and holds its last frame.
-
-    All frames share one palette, so that no colour flickers. GIF counts in hundredths of a second:
-    durations are rounded to them, and none is below 0.02 s, which browsers slow down to 0.1 s.
-
-    Raises
-    ------
-    ValueError
-        If there is no frame.
-    """
-    pictures = [Image.fromarray(frame) for frame in frames]
-    if not pictures:
-        raise ValueError("an animation needs at least one frame")
-    palette = _palette(pictures)
-    first, *rest = (p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures)
-    ticks = max(2, round(100 / fps))
-    held = ticks + round(100 * hold_seconds)
-    durations = [10 * ticks] * len(rest) + [10 * held]
-    file = io.BytesIO()
-    first.save(
-        file, "GIF", save_all=True, append_images=rest, loop=0, duration=durations, optimize=True
-    )
-    return file.getvalue()
-
-
-def encode_webp(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float) -> bytes:
-    """Return an animated WebP of `frames` (H, W, 3), as `encode_gif` does."""
-    first, *rest = (Image.fromarray(frame) for frame in frames)
-    ticks = round(1000 / fps)
-    durations = [ticks] * len(rest) + [ticks + round(1000 * hold_seconds)]
-    file = io.BytesIO()
-    first.save(
-        file,
-        "WEBP",
-        save_all=True,
-        append_images=rest,
-        loop=0,
-        duration=durations,
-        quality=80,
-        method=2,
-    )
-    return file.getvalue()
-
-
-def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, fps: float, hold_seconds: float) -> bytes:
-    """Return an MP4 (H.264) of `frames` (H, W, 3); its last frame is repeated for `hold_seconds`.
-
-    Raises
-    ------
-    PointillistError
-        If imageio-ffmpeg, the extra video, isn't installed.
-    """
-    try:
-        from imageio_ffmpeg import write_frames
-    except ImportError:
-        raise PointillistError(
-            "MP4 needs imageio-ffmpeg: pip install --constraint requirements.lock 'pointillist[video]' "
-            "(or --editable '.[video]')."
-        ) from None
-    pictures = list(frames)
-    height, width = (side - side % 2 for side in pictures[0].shape[:2])
-    pictures += [pictures[-1]] * round(fps * hold_seconds)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        writer = write_frames(
-            str(path), (width, height), fps=fps, codec="libx264", macro_block_size=2, quality=8
-        )
-        writer.send(None)
-        for picture in pictures:
-            writer.send(np.ascontiguousarray(picture[:height, :width]))
-        writer.close()
-        return path.read_bytes()
-
-
-ENCODERS: dict[str, Encoder] = {"gif": encode_gif, "webp": encode_webp, "mp4": encode_mp4}
-"""What makes the bytes of a film, by suffix."""
-
-
-def _palette(pictures: list[Image.Image]) -> Image.Image:
-    """Return an image whose palette suits the first, the middle and the last picture."""
-    some = [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
-    pixels = np.concatenate([np.asarray(p, np.uint32).reshape(-1, 3) for p in some])
-    codes, counts = np.unique(
-        pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_counts=True
-    )
-    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).astype(np.uint8)
-    # Paper and ink stay exact. The rest counts by its root: mixtures are many, and each is rare.
-    common = np.argsort(-counts, kind="stable")[:_EXACT]
-    exact = [*colours[common].astype(int), *_house_colours(colours)]
-    crowd = np.repeat(colours, np.sqrt(counts).astype(int), axis=0)
-    mixed = Image.fromarray(crowd[None]).quantize(_COLOURS).getpalette() or []
-    kept: list[NDArray[np.int64]] = []
-    for colour in [*exact, *np.array(mixed, int).reshape(-1, 3)]:
-        # Pillow looks colours up in cells, in which a neighbour would take the place of paper.
-        if all(np.abs(colour - other).max() >= _CELL for other in kept):
-            kept.append(colour)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate(kept[:_COLOURS]).tolist())
-    return palette
-
-
-def _house_colours(present: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
-    """Return the inks that are among the colours `present` (n, 3)."""
-    there = set(map(tuple, present.tolist()))
-    inks = [ink for look in _LOOKS for ink in (look.ink, look.faint_ink, look.accent)]
-    rgb = [np.round(255 * np.array(to_rgb(ink))).astype(int) for ink in inks]
-    return [colour for colour in rgb if tuple(colour.tolist()) in there]

@@ -1,4 +1,4 @@
-"""What the network knows: scores and errors on a grid, the ODE's density, and the ways of points."""
+"""What the network knows: scores and errors on a grid, the ODE's density, and trajectories of points."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter
 
 from pointillist.rendering import style
-from pointillist.rendering.figures import LEFT, RIGHT, headline
 from pointillist.rendering.style import Points
 
 _INKS = LinearSegmentedColormap.from_list("inks", [style.PAPER, "#8f93a6", style.INK])
 _HEAT = LinearSegmentedColormap.from_list("heat", [style.PAPER, "#f2b25c", "#c3306f", "#2a0f4d"])
 _SIDES = LinearSegmentedColormap.from_list("sides", ["#2f6f9f", style.PAPER, "#c3306f"])
 _ARROWS = 19
+_NUMBERS = "The probability-flow ODE. Numbers: length over that of straight lines."
+_WHY_RECTIFIED = (
+    "Rectified flow pairs noise and data at random: the lines cross, and their mean bends most."
+)
 
 
 @dataclass(frozen=True)
@@ -50,48 +55,35 @@ def score_fields(planes: Sequence[Plane], window: style.Limits, note: str = "") 
     note : str
         Said below the title.
     """
-    width, head, foot, gap = 1500, 112, 40, 8
-    column = (0.905 - LEFT) * width / len(planes)
-    tall = round(column * float(np.clip(window.aspect, 0.5, 1.4)))
-    height = head + 3 * (tall + gap) + foot
-    figure = style.new_figure(width, height)
+    worst = max(planes, key=_mean_error)
+    title = (
+        f"Where the data is, D is furthest off at σ/α = {style.ratio_text(worst.noise_ratio)}: "
+        f"by {_mean_error(worst):.2g} on average"
+    )
+    subtitle = (
+        "Arrows: the score times σ. Below: |D - D*|; the line encloses 99% of the truth at this noise. "
+        + note
+    )
+    sheet = style.panels(3, len(planes), window, title, subtitle, labels=1)
+    panels = sheet.axes
     greatest = max(1e-9, *(float(plane.error.max()) for plane in planes))
     heat = LogNorm(greatest / 1e3, greatest)
-    image = None
-    for k, plane in enumerate(planes):
-        for row, words in enumerate(("exact score", "learned score", "error of D")):
-            box = (
-                LEFT + k * column / width + 0.003,
-                (foot + (2 - row) * (tall + gap)) / height,
-                column / width - 0.006,
-                tall / height,
-            )
-            axes = style.picture(figure, box, window)
-            if row < 2:
-                _arrows(axes, plane, (plane.exact, plane.learned)[row], window)
-            else:
-                image = _spread(axes, np.maximum(plane.error, heat.vmin or 0), window, _HEAT, heat)
-                _edge(axes, plane, window)
-            if k == 0:
-                text = style.write(
-                    figure, 0.018, box[1] + box[3] / 2, words, colour=style.FAINT_INK, va="center"
-                )
-                text.set_rotation(90)
-        x = LEFT + (k + 0.5) * column / width
-        ratio = f"σ/α = {style.ratio_text(plane.noise_ratio)}"
-        style.write(figure, x, 0.35 * foot / height, ratio, colour=style.FAINT_INK, ha="center")
-    bar = figure.add_axes((0.925, foot / height, 0.012, tall / height))
-    _colour_bar(figure, image, bar)
-    worst = max(planes, key=_mean_error)
-    ratio = style.ratio_text(worst.noise_ratio)
-    mean = _mean_error(worst)
-    headline(
-        figure,
-        f"Where the data is, D is furthest off at σ/α = {ratio}: by {mean:.2g} on average",
-        "Arrows: the score times σ. Below: |D - D*|; the line encloses 99% of the truth at this noise. "
-        + note,
+    for plane, (exact, learned, error) in zip(planes, panels.T, strict=True):
+        _arrows(exact, plane, plane.exact, window)
+        _arrows(learned, plane, plane.learned, window)
+        image = _spread(error, np.maximum(plane.error, heat.vmin or 0), window, _HEAT, heat)
+        _edge(error, plane, window)
+        style.label(error, f"σ/α = {style.ratio_text(plane.noise_ratio)}")
+    for axes, words in zip(
+        panels[:, 0], ("exact score", "learned score", "error of D"), strict=True
+    ):
+        style.label(axes, words, "y")
+    bar = sheet.figure.colorbar(
+        image, ax=panels[2, -1], format=FuncFormatter(lambda x, _: f"{x:g}")
     )
-    return figure
+    bar.outline.set_visible(False)
+    style.plain(bar.ax).tick_params(which="both", length=0)
+    return sheet.figure
 
 
 def ode_density(
@@ -117,46 +109,37 @@ def ode_density(
     note : str
         Said below the title.
     """
-    width, head, foot, side = 1500, 130, 56, 0.285
-    tall = round(side * width * float(np.clip(window.aspect, 0.6, 1.3)))
-    height = head + tall + foot
-    figure = style.new_figure(width, height)
+    title = f"KL(truth ‖ ODE) is {divergence:.2g} nats at σ/α = {style.ratio_text(noise_ratio)}"
+    subtitle = (
+        f"Density of the probability-flow ODE by the change of variables; {masses[1]:.3f} of it and "
+        f"{masses[0]:.3f} of the truth lie on the grid. One colour scale. {note}".rstrip()
+    )
+    sheet = style.panels(1, 3, window, title, subtitle)
     scale = Normalize(0, float(np.sqrt(exact.max())))
     least = 1e-3 * float(exact.max())
     ratio = np.log(np.maximum(learned, least) / np.maximum(exact, least))
     spread = max(0.05, float(np.quantile(np.abs(ratio[exact > least]), 0.995)))
-    panels = (
+    drawn = (
         ("the truth", np.sqrt(exact), _INKS, scale),
         ("the network's ODE", np.sqrt(learned), _INKS, scale),
         (f"log ratio, ±{spread:.2g}", ratio, _SIDES, TwoSlopeNorm(0, -spread, spread)),
     )
-    for k, (words, values, colours, norm) in enumerate(panels):
-        box = (LEFT + k * (side + 0.0325), foot / height, side, tall / height)
-        _spread(style.picture(figure, box, window), values, window, colours, norm)
-        x = box[0] + side / 2
-        style.write(
-            figure, x, foot / 2 / height, words, colour=style.FAINT_INK, ha="center", va="center"
-        )
-    at = style.ratio_text(noise_ratio)
-    headline(
-        figure,
-        f"KL(truth ‖ ODE) is {divergence:.2g} nats at σ/α = {at}",
-        f"Density of the probability-flow ODE by the change of variables; {masses[1]:.3f} of it and "
-        f"{masses[0]:.3f} of the truth lie on the grid. One colour scale. {note}".rstrip(),
-    )
-    return figure
+    for axes, (words, values, colours, norm) in zip(sheet.axes[0], drawn, strict=True):
+        _spread(axes, values, window, colours, norm)
+        style.label(axes, words)
+    return sheet.figure
 
 
 @dataclass(frozen=True)
-class Ways:
-    """The ways (steps, n, 2) of n points from noise to shape."""
+class Trajectories:
+    """States (steps, n, 2) of n points on their way from noise to shape."""
 
     name: str
     states: Points
 
 
-def trajectories(panels: Sequence[Ways], truth: Points, note: str = "") -> Figure:
-    """Draw the ways of points from noise, faint, to where they end, coloured left to right.
+def trajectories(panels: Sequence[Trajectories], truth: Points, note: str = "") -> Figure:
+    """Draw trajectories of points from noise, faint, to where they end, coloured left to right.
 
     Parameters
     ----------
@@ -167,52 +150,30 @@ def trajectories(panels: Sequence[Ways], truth: Points, note: str = "") -> Figur
     note : str
         Said below the title.
     """
-    width, head, foot = 1500, 130, 56
-    side = (RIGHT - LEFT) / len(panels)
-    windows = [
-        style.limits_of(
-            truth, style.limits_of(ways.states.reshape(-1, 2), margin=0, outliers=0.003).corners
-        )
-        for ways in panels
-    ]
-    tall = round(side * width)
-    height = head + tall + foot
-    figure = style.new_figure(width, height)
-    bent = []
-    for k, (ways, window) in enumerate(zip(panels, windows, strict=True)):
-        box = (LEFT + k * side + 0.004, foot / height, side - 0.008, tall / height)
-        axes = style.picture(figure, box, window)
-        style.paint_truth(axes, truth, side * width / style.DPI)
-        colours = style.colours_of(ways.states[-1])
-        lines = LineCollection(list(ways.states.swapaxes(0, 1)), colors=colours, linewidths=0.6)
+    bends = [_bend(paths.states) for paths in panels]
+    straightest, most_bent = (panels[int(k)].name for k in (np.argmin(bends), np.argmax(bends)))
+    why = _WHY_RECTIFIED if "rectified flow" in most_bent else ""
+    sheet = style.panels(
+        1,
+        len(panels),
+        style.frame_of(truth, *(paths.states[0] for paths in panels)).reshaped(1.0),
+        f"Trajectories of {panels[0].states.shape[1]} points from noise to shape; straightest: "
+        f"{straightest}",
+        " ".join(filter(None, (_NUMBERS, why, note))),
+    )
+    for axes, paths, bend in zip(sheet.axes[0], panels, bends, strict=True):
+        style.paint_truth(axes, truth, sheet.side)
+        colours = style.colours_of(paths.states[-1], truth)
+        lines = LineCollection(list(paths.states.swapaxes(0, 1)), colors=colours, linewidths=0.6)
         lines.set_alpha(0.55)
         axes.add_collection(lines)
-        style.paint(axes, ways.states[-1], colours, size=7)
-        bent.append(_bend(ways.states))
-        words = f"{ways.name}: {bent[-1]:.2f}"
-        label = style.write(
-            figure,
-            box[0] + box[2] / 2,
-            foot / 2 / height,
-            words,
-            colour=style.FAINT_INK,
-            ha="center",
-            va="center",
-        )
-        style.shrink(label, side)
-    n = panels[0].states.shape[1]
-    straightest = min(range(len(panels)), key=lambda k: bent[k])
-    headline(
-        figure,
-        f"The ways of {n} points from noise to shape; straightest: {panels[straightest].name}",
-        "The probability-flow ODE. Colours: where a point ends, left to right. Numbers: length over that "
-        f"of straight lines. {note}".rstrip(),
-    )
-    return figure
+        style.paint(axes, paths.states[-1], colours, size=7)
+        style.shrink(style.label(axes, f"{paths.name}: {bend:.2f}"), 0.9 / len(panels))
+    return sheet.figure
 
 
 def _bend(states: Points) -> float:
-    """Return the mean length of ways (steps, n, 2) over that of straight lines between their ends."""
+    """Return the mean length of paths (steps, n, 2) over that of straight lines between their ends."""
     lengths = np.linalg.norm(np.diff(states, axis=0), axis=-1).sum(0)
     straight = np.linalg.norm(states[-1] - states[0], axis=-1)
     return float(lengths.sum() / straight.sum())
@@ -258,17 +219,16 @@ def _spread(
     window: style.Limits,
     colours: LinearSegmentedColormap,
     norm: Normalize,
-) -> object:
-    extent = (window.left, window.right, window.bottom, window.top)
+) -> AxesImage:
     limits = axes.get_xlim(), axes.get_ylim()
     image = axes.imshow(
         values,
         origin="lower",
-        extent=extent,
+        extent=(window.left, window.right, window.bottom, window.top),
         cmap=colours,
         norm=norm,
         interpolation="bilinear",
-        aspect="auto",
+        aspect="equal",
     )
     axes.set(xlim=limits[0], ylim=limits[1])
     return image
@@ -280,16 +240,4 @@ def _edge(axes: Axes, plane: Plane, window: style.Limits) -> None:
     y = window.bottom + (np.arange(rows) + 0.5) * (window.top - window.bottom) / rows
     axes.contour(
         x, y, plane.log_density, levels=[plane.edge], colors=style.INK, linewidths=0.6, alpha=0.7
-    )
-
-
-def _colour_bar(figure: Figure, image: object, axes: Axes) -> None:
-    bar = figure.colorbar(image, cax=axes)  # type: ignore[arg-type]
-    bar.outline.set_visible(False)
-    axes.tick_params(
-        which="both",
-        labelsize=style.SMALL,
-        labelcolor=style.FAINT_INK,
-        labelfontfamily=style.FONT,
-        length=0,
     )

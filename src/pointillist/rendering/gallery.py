@@ -1,80 +1,93 @@
-"""A contact sheet: many shapes on one page, each beside what its model paints."""
+"""A contact sheet: many shapes on one page, those with a model first, beside its samples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pointillist.rendering import style
-from pointillist.rendering.figures import LEFT, RIGHT, headline
 
-_PANEL, _LABEL, _GAP, _HEAD = 168, 26, 14, 110
-"""Pixels: side of a panel, height of a name, room between tiles, height of what stands above."""
-_ACROSS = 12
-"""Most panels side by side."""
+_WIDTH, _LABEL = 1800, 32  # px: of the sheet; height of a name
+_PAIRS, _SINGLES = 5, 10
+"""Pairs, and shapes without a model, side by side."""
 
 
 def contact_sheet(
-    shapes: Mapping[str, style.Points], samples: Mapping[str, style.Points]
+    shapes: Mapping[str, style.Points], pairs: Mapping[str, tuple[style.Points, style.Points]]
 ) -> Figure:
-    """Draw the points (n, 2) of every shape and, where there are any, samples of its model.
+    """Draw the points (n, 2) of many shapes by name, in the order in which they are given.
 
-    With samples each tile is a pair, truth on the left; a shape without a model leaves the right empty.
+    Parameters
+    ----------
+    shapes : mapping
+        Points of each shape; left out where there is a pair.
+    pairs : mapping
+        Points that a model was trained on, and samples of it: they come first, side by side.
     """
-    names = [*shapes, *(name for name in samples if name not in shapes)]
-    paired = 2 if samples else 1
-    columns = _columns(len(names), _ACROSS // paired)
-    rows = math.ceil(len(names) / columns)
-    tile = paired * _PANEL + _GAP
-    width = round((columns * tile - _GAP) / (RIGHT - LEFT))
-    height = _HEAD + rows * (_PANEL + _LABEL + _GAP) + _GAP
-    figure = style.new_figure(width, height)
-    for k, name in enumerate(names):
-        left = LEFT * width + (k % columns) * tile
-        top = _HEAD + (k // columns) * (_PANEL + _LABEL + _GAP)
-        clouds = [shapes.get(name), samples.get(name)][:paired]
-        window = style.limits_of(*(c for c in clouds if c is not None), margin=0.04, outliers=0.002)
-        for j, cloud in enumerate(clouds):
-            if cloud is None:
-                continue
-            box = (
-                (left + j * _PANEL) / width,
-                1 - (top + _PANEL) / height,
-                _PANEL / width,
-                _PANEL / height,
-            )
-            axes = style.picture(figure, box, window)
-            colours = style.colours_of(cloud) if j else style.INK
-            size = min(style.dot_size(2 * len(cloud), _PANEL / style.DPI), 2.0)
-            style.paint(axes, style.as_points(cloud, name), colours, size=size)
-        label = style.write(
-            figure,
-            (left + paired * _PANEL / 2) / width,
-            1 - (top + _PANEL + 0.55 * _LABEL) / height,
-            name,
-            size=style.SMALL,
-            colour=style.INK if name in samples or paired == 1 else style.FAINT_INK,
-            ha="center",
-            va="center",
-        )
-        style.shrink(label, paired * _PANEL / width)
-    headline(figure, *_words(len(names), len(samples)))
+    singles = {name: (cloud,) for name, cloud in shapes.items() if name not in pairs}
+    parts: list[tuple[Mapping[str, Sequence[style.Points]], int]] = [
+        (pairs, _columns(len(pairs), _PAIRS)),
+        (singles, _columns(len(singles), _SINGLES)),
+    ]
+    parts = [(clouds, columns) for clouds, columns in parts if clouds]
+    heights = [_height(clouds, columns) for clouds, columns in parts]
+    figure = style.sheet(_WIDTH, sum(heights), *_words(len(singles), len(pairs)))
+    blocks = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for block, (clouds, columns) in zip(blocks, parts, strict=True):
+        block.set_facecolor("none")
+        panels = block.subplots(math.ceil(len(clouds) / columns), columns, squeeze=False)
+        for axes in panels.flat[len(clouds) :]:
+            axes.remove()
+        for axes, (name, tile) in zip(panels.flat, clouds.items(), strict=False):
+            _draw(axes, name, [style.as_points(cloud, name) for cloud in tile])
     return figure
+
+
+def _draw(axes: Axes, name: str, clouds: Sequence[style.Points]) -> None:
+    """Draw the truth in ink and, to its right, samples in colour; in a square each."""
+    truth, *samples = clouds
+    window = style.frame_of(truth, margin=0.08).reshaped(1.0)
+    width = window.right - window.left
+    style.bare(
+        axes,
+        style.Limits(window.left, window.right + width * len(samples), window.bottom, window.top),
+    )
+    side = _WIDTH / (2 * _PAIRS) / style.DPI
+    size = min(style.dot_size(2 * len(truth), side), 2.0)
+    style.paint(axes, truth, style.INK, size=size)
+    words = name
+    for cloud in samples:
+        inside = cloud[~window.lies_outside(cloud)]
+        words += f", {window.outside(cloud):,} outside" if len(inside) < len(cloud) else ""
+        style.paint(
+            axes, inside + np.array([width, 0.0]), style.colours_of(inside, truth), size=size
+        )
+    label = style.label(axes, words)
+    label.set(fontsize=style.SMALL, color=style.INK if samples else style.FAINT_INK)
+
+
+def _height(clouds: Mapping[str, Sequence[style.Points]], columns: int) -> int:
+    """Return the pixels that rows of so many columns take."""
+    squares = len(next(iter(clouds.values())))
+    side = (style.RIGHT - style.LEFT) * _WIDTH / columns / squares
+    return math.ceil(len(clouds) / columns) * (round(side) + _LABEL)
 
 
 def _columns(n: int, most: int) -> int:
     """Return how many of `n` tiles stand side by side: nearly `most`, with the fullest last row."""
     few = range(max(1, round(0.7 * most)), most + 1)
-    return min(n, min(few, key=lambda columns: (-n % columns, -columns)))
+    return min(few, key=lambda columns: (-n % columns, -columns))
 
 
-def _words(n_shapes: int, n_models: int) -> tuple[str, str]:
-    title = f"{n_shapes} shapes"
-    if not n_models:
-        return title, "The truth. Train one to see here what its model paints"
+def _words(n_singles: int, n_pairs: int) -> tuple[str, str]:
+    title = f"{n_singles + n_pairs} shapes"
+    if not n_pairs:
+        return title, "The points of each. Train one, and samples of its model are shown here too."
     return (
-        f"{title}, {n_models} of them learnt",
-        "The truth in ink; in colour, what a model paints out of noise",
+        f"{title}, {n_pairs} of them with a model",
+        "First those with a model: the points in ink, samples in colour.",
     )

@@ -25,7 +25,7 @@ from pointillist.rendering.style import Points
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FORWARD, _REVERSE, _REST = 90, 130, 14
-"""Moments of the time line: forward, in reverse, and at rest in between."""
+"""Frames of the time line: forward, in reverse, and at rest in between."""
 _GREATEST = 32767
 
 
@@ -81,7 +81,7 @@ def page(scenes: Sequence[Scene], title: str, subtitle: str) -> str:
     PointillistError
         If a coordinate isn't finite.
     """
-    return render("player_page.html", scenes, title=title, subtitle=subtitle)
+    return render("page.html", scenes, title=title, subtitle=subtitle)
 
 
 def render(template: str, scenes: Sequence[Scene], **words: Any) -> str:
@@ -99,13 +99,13 @@ def render(template: str, scenes: Sequence[Scene], **words: Any) -> str:
 def _parts(scenes: Sequence[Scene]) -> dict[str, Any]:
     if not scenes:
         raise ValueError("a player needs at least one scene")
-    moments, ratios = _time_line(scenes)
+    frames, ratios = _time_line(scenes)
     data = {
         "palette": {
             theme: [to_hex(style.look(theme).palette(k)) for k in range(256)]
             for theme in ("light", "dark")
         },
-        "moments": moments,
+        "frames": frames,
         "scenes": [_packed(scene, ratios) for scene in scenes],
     }
     # Inside a script element only "<" could end it; JSON says it in another way.
@@ -125,15 +125,16 @@ def plotly_figure(scene: Scene, points: int = 500, frames: int = 40) -> Any:
         + scene.center
         for ratio in ratios
     ]
-    hues = [to_hex(colour) for colour in style.colours_of(states[-1, chosen])]
+    truth = style.as_points(scene.truth, "shape")
+    hues = [to_hex(colour) for colour in style.colours_of(states[-1, chosen], truth)]
     labels = [f"σ/α = {style.ratio_text(ratio)}" for ratio in ratios]
 
     def dots(cloud: Points) -> Any:
-        places = np.round(cloud, 6)
+        at = np.round(cloud, 6)
         marker = {"color": hues, "size": 4}
-        return go.Scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker)
+        return go.Scatter(x=at[:, 0], y=at[:, 1], mode="markers", marker=marker)
 
-    window = style.limits_of(*(clouds[0], clouds[-1]), outliers=0.002)
+    window = style.frame_of(truth * scene.scale + scene.center, clouds[0])
     play = {"frame": {"duration": 60, "redraw": False}, "transition": {"duration": 0}}
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
     return go.Figure(
@@ -173,7 +174,7 @@ def plotly_figure(scene: Scene, points: int = 500, frames: int = 40) -> Any:
 
 
 def _time_line(scenes: Sequence[Scene]) -> tuple[list[dict[str, Any]], Points]:
-    """Return the moments of the page, and the noise ratio at each."""
+    """Return the frames of the page, and the noise ratio at each."""
     for scene in scenes:
         if not (np.diff(scene.noise_ratios) < 0).all():
             raise ValueError("noise_ratios must fall from state to state")
@@ -182,7 +183,7 @@ def _time_line(scenes: Sequence[Scene]) -> tuple[list[dict[str, Any]], Points]:
     up = animation.frame_ratios(0.0, noisiest, _FORWARD)
     down = animation.frame_ratios(noisiest, clearest, _REVERSE)
     ratios = np.concatenate((up, np.full(_REST, noisiest), down))
-    moments = [
+    frames = [
         {
             "forward": k < _FORWARD + _REST // 2,
             "ratio": round(float(ratio), 6),
@@ -190,28 +191,23 @@ def _time_line(scenes: Sequence[Scene]) -> tuple[list[dict[str, Any]], Points]:
         }
         for k, ratio in enumerate(ratios)
     ]
-    return moments, ratios
+    return frames, ratios
 
 
 def _packed(scene: Scene, ratios: Points) -> dict[str, Any]:
     states = style.as_points(scene.states, "reverse chain", 3)
     clean, noise = style.as_points(scene.clean, "truth"), style.as_points(scene.noise, "noise")
     truth = style.as_points(scene.truth, "shape")
-    window = style.limits_of(
-        truth,
-        style.limits_of(states[-1], margin=0, outliers=0.002).corners,
-        style.limits_of(noise, margin=0, outliers=0.01).corners,
-    ).reshaped(1.0)
+    window = style.frame_of(truth, noise).reshaped(1.0)
     half = (window.right - window.left) / 2
     middle = ((window.left + window.right) / 2, (window.bottom + window.top) / 2)
-    # Stragglers far outside the picture stay outside it.
+    # Points far outside the picture stay outside it.
     furthest = 4 * half + float(np.abs(middle).max())
     unit = furthest / _GREATEST
-    angles = np.arctan(scene.noise_ratios)
-    places = np.interp(-np.arctan(ratios), -angles, np.arange(len(angles)))
+    positions = animation.position_of(scene.noise_ratios, ratios)
     return {
         "n": states.shape[1],
-        "frames": len(states),
+        "n_states": len(states),
         "steps": scene.steps,
         "stride": scene.steps / (len(states) - 1),
         "unit": unit,
@@ -221,9 +217,9 @@ def _packed(scene: Scene, ratios: Points) -> dict[str, Any]:
         "clean": _integers(clean, unit),
         "noise": _integers(noise, unit),
         "truth": _integers(truth, unit),
-        "places": np.round(places, 4).tolist(),
-        "colours": _text(style.shares_of(states[-1])),
-        "colours_forward": _text(style.shares_of(clean)),
+        "positions": np.round(positions, 4).tolist(),
+        "colours": _text(style.shares_of(states[-1], truth)),
+        "colours_forward": _text(style.shares_of(clean, truth)),
         "original": {"center": scene.center, "scale": scene.scale},
     }
 

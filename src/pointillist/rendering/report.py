@@ -1,27 +1,22 @@
-"""One run as one page: film, metrics beside their floors, what differs, what the network knows."""
+"""Pages: one run with film, metrics, figures and how to repeat it; several runs side by side."""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pointillist.diffusion.floors import BETTER, METRICS, Reading, best, reading, readings
 from pointillist.rendering import player
-from pointillist.rendering.figures import HIGHER_IS_BETTER, METRIC_NAMES
 
-_WORDS = METRIC_NAMES | {
-    "energy": "energy distance",
-    "mmd": "maximum mean discrepancy",
-    "c2st": "classifier's accuracy",
-    "w2": "Wasserstein",
-}
 _WIDEST = 3.0
-"""Ratio at which a bar is full."""
+"""Times worse than its floor at which a bar is full."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,17 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(small.getvalue()).decode()}"
 
 
+@dataclass(frozen=True)
+class Again:
+    """How to make a run again."""
+
+    commands: Sequence[str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    """By path: YAML of what a command line can't hold."""
+    source: str = ""
+    """A file that it reads."""
+
+
 def page(
     *,
     shape: str,
@@ -49,7 +55,7 @@ def page(
     quality: Sequence[Picture],
     knowledge: Sequence[Picture],
     differing: Sequence[tuple[str, str, str]],
-    command: str,
+    again: Again,
     provenance: Sequence[tuple[str, str]],
     note: str = "",
 ) -> str:
@@ -67,8 +73,8 @@ def page(
         Figures of the two sections.
     differing : sequence
         Parameter, value here, default.
-    command : str
-        What makes the run again.
+    again : Again
+        How to make the run again.
     provenance : sequence
         Name and value of versions, digests and the like.
     note : str
@@ -81,130 +87,98 @@ def page(
         subtitle=_verdict(metrics),
         note=note,
         metrics=metric_rows(metrics),
-        nats=_nats(metrics),
         quality=quality,
         knowledge=knowledge,
         differing=differing,
-        command=command,
+        again=again,
         provenance=provenance,
     )
 
 
 def comparison_page(
     *,
-    names: tuple[str, str],
+    names: Sequence[str],
     scenes: Sequence[player.Scene],
-    metrics: tuple[Mapping[str, float], Mapping[str, float]],
+    metrics: Sequence[Mapping[str, float]],
     losses: Figure | None,
-    differing: Sequence[tuple[str, str, str]],
+    differing: Sequence[tuple[str, Sequence[str]]],
     conditions: str,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """Return two runs as one HTML file that asks the network for nothing.
+    """Return several runs as one HTML file that asks the network for nothing.
 
     Parameters
     ----------
-    names : pair
-        What the two are called.
+    names : sequence
+        What the k runs are called, each beginning with its letter: "A: cat".
     scenes : sequence
         Their chains, from the same noise.
-    metrics : pair
+    metrics : sequence
         As `evaluate` saves them, from the same draws.
     losses : Figure or None
-        Both loss curves.
+        All loss curves.
     differing : sequence
-        Parameter, first's, second's.
+        Parameter, and its k values.
     conditions : str
-        What was the same for both.
+        What was the same for all.
+    warnings : sequence
+        What a reader must know before comparing.
     """
-    curves = None if losses is None else Picture(losses, "Training loss of both runs")
+    curves = None if losses is None else Picture(losses, "Training loss of each run")
     return player.render(
         "comparison.html",
         scenes,
-        title=f"{names[0]} and {names[1]}",
+        title=", ".join(names),
         subtitle=conditions,
-        metrics=compared(*metrics),
+        letters=[name.partition(":")[0] for name in names],
+        metrics=compared(metrics),
         losses=curves,
         differing=differing,
+        warnings=warnings,
     )
 
 
-def compared(a: Mapping[str, float], b: Mapping[str, float]) -> list[dict[str, str]]:
-    """Return name, words, both values, difference, floors and the better of every common metric."""
+def compared(several: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Return a row for each metric that all of `several` hold: its words, and a cell for each run."""
     rows = []
-    for name in a:
-        if name not in b or not (f"{name}_floor" in a or f"{name}_error" in a):
-            continue
-        floors = [m.get(f"{name}_floor") for m in (a, b)]
-        rows.append(
-            {
-                "name": name,
-                "words": _WORDS.get(name, ""),
-                "a": f"{a[name]:.4g}",
-                "b": f"{b[name]:.4g}",
-                "difference": f"{b[name] - a[name]:+.2g}",
-                "floor_a": "0" if floors[0] is None else f"{floors[0]:.4g}",
-                "floor_b": "0" if floors[1] is None else f"{floors[1]:.4g}",
-                "better": _better(name, a, b),
-            }
-        )
+    for name in METRICS:
+        found = [r for metrics in several if (r := reading(name, metrics)) is not None]
+        if len(found) == len(several):
+            cells = [
+                _described(r) | {"best": is_best}
+                for r, is_best in zip(found, best(found), strict=True)
+            ]
+            rows.append({"cells": cells, **_named(found[0])})
     return rows
-
-
-def _better(name: str, a: Mapping[str, float], b: Mapping[str, float]) -> str:
-    """Return A or B, or nothing where the two are as good as equal."""
-    if (error := a.get(f"{name}_error")) is not None:
-        spread = 2 * (error**2 + b[f"{name}_error"] ** 2) ** 0.5
-        if abs(a[name] - b[name]) <= spread:
-            return ""
-        return "A" if a[name] < b[name] else "B"
-    floors = [m[f"{name}_floor"] for m in (a, b)]
-    if min(floors) <= 0:
-        # Estimates without bias are below 0 as often as above: their ratio says nothing.
-        return ""
-    ratios = [m[name] / floor for m, floor in zip((a, b), floors, strict=True)]
-    if abs(ratios[0] - ratios[1]) <= 0.1:
-        return ""
-    return "A" if (ratios[0] < ratios[1]) != (name in HIGHER_IS_BETTER) else "B"
 
 
 def metric_rows(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return name, words, figures and bar of every metric that has a floor."""
-    rows = []
-    for name, value in metrics.items():
-        floor = metrics.get(f"{name}_floor")
-        if floor is None:
-            continue
-        ratio = value / floor if floor else float("nan")
-        # Where more is better, too little is what a bar must show.
-        worse = (1 / ratio if ratio else _WIDEST) if name in HIGHER_IS_BETTER else ratio
-        rows.append(
-            {
-                "name": name,
-                "words": _WORDS.get(name, name),
-                "value": f"{value:.4g}",
-                "floor": f"{floor:.4g}",
-                "ratio": f"{ratio:.2f}" if floor else "-",
-                "width": f"{100 * min(worse, _WIDEST) / _WIDEST:.1f}" if floor else "0",
-                "mark": f"{100 / _WIDEST:.1f}",
-            }
-        )
-    return rows
+    """Return words, figures and bar of every metric that stands beside its floor."""
+    return [_named(r) | _described(r) | {"bar": _bar(r)} for r in readings(metrics)]
+
+
+def _named(r: Reading) -> dict[str, Any]:
+    return {"name": r.metric.name, "words": r.metric.words, "better": BETTER[r.metric.better]}
+
+
+def _described(r: Reading) -> dict[str, Any]:
+    return {"value": f"{r.value:.3g}", "floor": f"{r.floor:.3g}", "beside": r.text}
+
+
+def _bar(r: Reading) -> dict[str, str] | None:
+    """Return how far a bar goes and where the floor is, in percent; only multiples have one."""
+    if r.metric.shown_as != "multiple" or math.isnan(r.times_worse):
+        return None
+    share = min(r.times_worse, _WIDEST) / _WIDEST
+    return {"width": f"{100 * share:.1f}", "mark": f"{100 / _WIDEST:.1f}"}
 
 
 def _verdict(metrics: Mapping[str, float]) -> str:
-    bound = metrics.get("kl_bound_nats")
-    said = "" if bound is None else f"KL(truth ‖ reverse SDE) ≤ {bound:.3g} nats. "
-    ratio = metrics["sw2"] / metrics["sw2_floor"]
-    return f"{said}Sliced Wasserstein distance to the truth: {ratio:.2f} times its floor."
-
-
-def _nats(metrics: Mapping[str, float]) -> str:
-    parts = [
-        f"{words} {metrics[name]:.4f} ± {metrics[f'{name}_error']:.4f} nats."
-        for name, words in (
-            ("kl_bound_nats", "KL of the reverse SDE at most"),
-            ("kl_ode_nats", "KL of the probability-flow ODE"),
+    said = []
+    if (bound := metrics.get("kl_bound_nats")) is not None:
+        said.append(f"KL(truth ‖ reverse SDE) ≤ {bound:.3g} nats.")
+    if (sliced := reading("sw2", metrics)) is not None:
+        said.append(
+            f"Sliced Wasserstein distance to the truth: {sliced.times_text} times its floor."
         )
-        if name in metrics
-    ]
-    return " ".join(parts)
+    return " ".join(said)

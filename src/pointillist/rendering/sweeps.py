@@ -10,8 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pointillist.rendering import style
-from pointillist.rendering.figures import LEFT, RIGHT, headline
-from pointillist.rendering.style import Points
+from pointillist.rendering.style import LEFT, RIGHT, Points, headline
 
 _WIDTH = 1500
 
@@ -167,7 +166,7 @@ def samples_grid(rows: Sequence[Row], name: str) -> Figure:
         window = style.limits_of(row.truth, margin=0.12)
         top = head + k * (side + label)
         style.write(figure, LEFT, 1 - (top + 0.8 * label) / height, row.words, size=style.SMALL)
-        colours = style.colours_of(row.clouds[-1])
+        colours = style.colours_of(row.clouds[-1], row.truth)
         for column, (cloud, step) in enumerate(zip(row.clouds, row.steps, strict=True)):
             left = LEFT + column * side / figure_width
             box = (left, 1 - (top + label + side) / height, side / figure_width, side / height)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointillist.models import ReverseChain, Snapshots, TrainedDenoiser
-from pointillist.pipelines.explain.nodes import moments_of
 from pointillist.sweeps.worker import Outcome
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
     PointillistError
         If a model or its moments can't be read.
     """
+    from pointillist.rendering import views
     from pointillist.rendering.sweeps import Row
 
     firsts: dict[str, Outcome] = {}
@@ -46,7 +46,7 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
             n.startswith("sampling.") for n in outcome.trial.configuration
         ):
             sampling = ReverseChain.read(chain).sampling
-        steps, clouds = moments_of(snapshots, model, 0, sampling)
+        steps, clouds = views.snapshot_samples(snapshots, model, 0, sampling)
         chosen = [round(k * (len(steps) - 1) / (_MOMENTS - 1)) for k in range(_MOMENTS)]
         kept = list(dict.fromkeys(chosen))
         words = ", ".join(

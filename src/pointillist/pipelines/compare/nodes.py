@@ -1,20 +1,23 @@
-"""Compare: two trained models, from the same noise, held against the truth by the same draws."""
+"""Compare: trained models, from the same noise, held against the truth by the same draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from string import ascii_uppercase
 
 from pointillist import models, rendering
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Evaluation, Sampling
 from pointillist.errors import PointillistError, nearest
-from pointillist.groups import flatten
-from pointillist.pipelines.evaluate.nodes import measure
-from pointillist.pipelines.player.nodes import scene_of
-from pointillist.pipelines.report.nodes import said
-from pointillist.pipelines.sample.nodes import run_chain
+from pointillist.groups import flatten, written
 from pointillist.progress import count
 from pointillist.rendering.config import Player
+
+logger = logging.getLogger(__name__)
+
+_MOST = 8
 
 
 def compare_models(
@@ -26,50 +29,58 @@ def compare_models(
     seed: int,
     device: str,
 ) -> str:
-    """Put two models on one page: films in step, losses, parameters that differ, metrics."""
+    """Put models on one page: films in step, losses, parameters that differ, metrics."""
     chosen = choose(trained_models, runs)
-    models, scenes, metrics, histories = [], [], [], {}
-    for label, trained in count(list(zip("AB", chosen, strict=True)), "Comparing", "model"):
-        title = f"{label}: {trained.shape}, {trained.version}"
+    denoisers, scenes, metrics, histories = [], [], [], {}
+    named = list(zip(ascii_uppercase, chosen, strict=False))
+    for letter, trained in count(named, "Comparing", "model"):
+        title = f"{letter}: {trained.shape}, {trained.version}"
         model = trained.read()
-        recorder = run_chain(model, sampling, seed, device)
+        recorder = models.chain.run_chain(model, sampling, seed, device)
         points = model.original(recorder.samples())
-        models.append(model)
-        scenes.append(scene_of(recorder.chain(), model, player.points, seed, sampling, title))
-        metrics.append(measure(model, points, sampling.start, evaluation, seed, device)[0])
+        denoisers.append(model)
+        scenes.append(
+            rendering.views.scene(recorder.chain(), model, player.points, seed, sampling, title)
+        )
+        metrics.append(
+            models.measures.measure(model, points, sampling.start, evaluation, seed, device)[0]
+        )
         if (history := trained.history()) is not None:
             histories[title] = history
+    warnings = caveats(denoisers)
+    for warning in warnings:
+        logger.warning(warning)
     return rendering.report.comparison_page(
-        names=(scenes[0].name, scenes[1].name),
+        names=[scene.name for scene in scenes],
         scenes=scenes,
-        metrics=(metrics[0], metrics[1]),
-        losses=rendering.figures.loss_curves(histories) if histories else None,
-        differing=differences(models[0], models[1]),
+        metrics=metrics,
+        losses=rendering.curves.loss_curves(histories) if histories else None,
+        differing=differences(denoisers),
         conditions=(
-            f"Both from the same noise (seed {seed}): {sampling.sampler}, {sampling.steps} steps; "
+            f"All from the same noise (seed {seed}): {sampling.sampler}, {sampling.steps} steps; "
             f"{evaluation.n_eval:,} points against the same draws of the truth."
         ),
+        warnings=warnings,
     )
 
 
-def choose(models: Mapping[str, SavedModel], runs: str | None) -> tuple[SavedModel, SavedModel]:
-    """Find the two models that `runs` names: versions, joined by +.
+def choose(models: Mapping[str, SavedModel], runs: str | None) -> list[SavedModel]:
+    """Find the models that `runs` names: versions, joined by +.
 
     Raises
     ------
     PointillistError
-        If there aren't two, or one isn't there; it says what there is.
+        If there are too few or too many, or one isn't there; it says what there is.
     """
     newest = [model.version for model in models.values()][-6:]
     there = ", ".join(newest) or "none"
     names = [] if runs is None else [name.strip() for name in runs.split("+")]
-    if len(names) != 2:
+    if not 2 <= len(names) <= _MOST:
         raise PointillistError(
-            "Name two runs, joined by +: --params runs=A+B. Each is the id of a run in MLflow, or the "
-            f"version of a model; the newest versions: {there}."
+            f"Name two to {_MOST} runs, joined by +: --params runs=A+B. Each is the id of a run in "
+            f"MLflow, or the version of a model; the newest versions: {there}."
         )
-    a, b = (_named(models, name, there) for name in names)
-    return a, b
+    return [_named(models, name, there) for name in names]
 
 
 def _named(models: Mapping[str, SavedModel], name: str, there: str) -> SavedModel:
@@ -87,12 +98,32 @@ def _named(models: Mapping[str, SavedModel], name: str, there: str) -> SavedMode
     return models[found[0]]
 
 
-def differences(a: models.TrainedDenoiser, b: models.TrainedDenoiser) -> list[tuple[str, str, str]]:
-    """Return the parameters in which two models differ, the shape among them: name, a's, b's."""
-    here = {"shape": a.shape, **flatten(a.parameters)}
-    there = {"shape": b.shape, **flatten(b.parameters)}
+def caveats(models: Sequence[models.TrainedDenoiser]) -> list[str]:
+    """Return what a reader must know before comparing models: A, B and so on."""
+    found = []
+    if len({model.shape_digest for model in models}) > 1:
+        found.append(
+            "The shapes differ. Metrics of different shapes can't be compared with each other: hold each "
+            "against its own floor."
+        )
+    lettered = zip(ascii_uppercase, models, strict=False)
+    found += [
+        f"{a} and {b} are the same model: what differs between them would be an error of the program."
+        for (a, one), (b, other) in combinations(lettered, 2)
+        if one.digest == other.digest
+    ]
+    return found
+
+
+def differences(models: Sequence[models.TrainedDenoiser]) -> list[tuple[str, list[str]]]:
+    """Return the parameters in which models differ, the shape among them, and each one's value."""
+    all_parameters = [
+        {"shape": m.shape, **flatten(m.origin), **flatten(m.parameters)} for m in models
+    ]
+    names = dict.fromkeys(name for parameters in all_parameters for name in parameters)
+    rows = [(name, [parameters.get(name) for parameters in all_parameters]) for name in names]
     return [
-        (name, said(here.get(name)), said(there.get(name)))
-        for name in dict.fromkeys((*here, *there))
-        if here.get(name) != there.get(name)
+        (name, [written(value) for value in values])
+        for name, values in rows
+        if any(value != values[0] for value in values)
     ]

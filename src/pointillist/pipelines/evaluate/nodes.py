@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
-import numpy as np
 import pandas as pd
 
 from pointillist import diffusion, models
 from pointillist.diffusion.config import Evaluation
-
-if TYPE_CHECKING:
-    import torch
 
 
 def measure_samples(
@@ -30,69 +23,7 @@ def measure_samples(
     """
     reverse_chain.require_model(denoiser, samples)
     start = reverse_chain.sampling.start
-    metrics, bound = measure(denoiser, samples.to_numpy(), start, evaluation, seed, device)
+    metrics, bound = models.measures.measure(
+        denoiser, samples.to_numpy(), start, evaluation, seed, device
+    )
     return metrics, pd.DataFrame(diffusion.likelihood.risk_by_noise(bound))
-
-
-def measure(
-    model: models.TrainedDenoiser,
-    samples: np.ndarray,
-    start_rule: str,
-    evaluation: Evaluation,
-    seed: int,
-    device: str,
-) -> tuple[dict[str, float], diffusion.likelihood.KLBound]:
-    """Return every metric of a model and its samples (n, 2, original coordinates), and the bound."""
-    where = diffusion.devices.resolve(device)
-    model = model.to(where)
-    generator = diffusion.devices.generator(seed, "evaluate")
-    compared = model.standardize(samples[: evaluation.n_eval])
-    anchors = model.standardize(model.points)
-
-    def draw(n: int) -> torch.Tensor:
-        return model.standardize(model.original(model.density.sample(n, generator)[0]))
-
-    distances = diffusion.metrics.compare(
-        compared,
-        anchors,
-        draw,
-        floor_draws=evaluation.floor_draws,
-        projections=evaluation.projections,
-        generator=generator,
-        exact_w2=evaluation.exact_w2,
-        shares=model.density.weights,
-    )
-    path = model.denoiser.path
-    start = diffusion.samplers.start_distribution(model.density, path, start_rule)
-    denoise = diffusion.devices.reached_from_cpu(model.denoiser, where)
-    bound = diffusion.likelihood.kl_bound(
-        denoise,
-        model.density,
-        path,
-        start,
-        nodes=evaluation.noise_levels,
-        draws=evaluation.risk_draws,
-        generator=generator,
-    )
-    ode = diffusion.likelihood.kl_ode(
-        denoise,
-        model.density,
-        path,
-        start,
-        steps=evaluation.ode_steps,
-        draws=evaluation.ode_draws,
-        generator=generator,
-    )
-    metrics = {
-        "kl_bound_nats": bound.nats,
-        "kl_bound_nats_error": bound.standard_error,
-        "kl_prior_nats": bound.prior_nats,
-        "kl_ode_nats": ode.nats,
-        "kl_ode_nats_error": ode.standard_error,
-        "kl_ode_nats_step_error": ode.step_error,
-        **distances,
-        "n_eval": float(len(compared)),
-    }
-    if math.isnan(ode.step_error):  # of a path of one step
-        del metrics["kl_ode_nats_step_error"]
-    return metrics, bound

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pointillist import diffusion, rendering, shapes
+from pointillist import rendering, shapes
 from pointillist.datasets.models import SavedModel
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _MOST_POINTS = 2000
 
 Clouds = dict[str, np.ndarray]
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
@@ -37,28 +38,29 @@ def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
 
 def sample_all(
     trained_models: Mapping[str, SavedModel], sampling: Sampling, seed: int, device: str
-) -> Clouds:
-    """Draw points from the newest model of every shape that was trained."""
-    where = diffusion.devices.resolve(device)
+) -> Pairs:
+    """Draw points from the newest model of every shape that was trained, beside the shape's own."""
     few = sampling.model_copy(update={"n_samples": _MOST_POINTS})
-    clouds: Clouds = {}
+    pairs: Pairs = {}
     # From oldest to newest: the newest is the one that stays.
     newest = {trained.shape: trained for trained in trained_models.values()}
     for name, trained in count(newest.items(), "Sampling", "model"):
         try:
-            model = trained.read().to(where)
+            model = trained.read()
         except PointillistError as error:
             logger.warning("%s is left out: %s", name, str(error).splitlines()[0])
             continue
-        generator = diffusion.devices.generator(seed, "sample", where)
-        drawn = diffusion.samplers.draw(model.denoiser, model.density, few, generator)
-        clouds[name] = model.pictured(model.original(drawn))
-    return clouds
+        drawn = model.sample(_MOST_POINTS, seed, few, device)
+        pairs[name] = (_thinned(model.ghosts()), model.pictured(drawn))
+    return pairs
 
 
-def draw_gallery(gallery_points: Clouds, gallery_samples: Clouds) -> rendering.gallery.Figure:
-    """Put every shape on one sheet, beside it what its model paints."""
-    return rendering.gallery.contact_sheet(gallery_points, gallery_samples)
+def draw_gallery(gallery_points: Clouds, gallery_samples: Pairs) -> rendering.figures.Figure:
+    """Put every shape on one sheet: first those with a model, beside its samples; own shapes ahead."""
+    # A word, or a file from elsewhere, is known by its model alone; own files are listed first.
+    order = [name for name in gallery_samples if name not in gallery_points] + list(gallery_points)
+    pairs = {name: gallery_samples[name] for name in order if name in gallery_samples}
+    return rendering.gallery.contact_sheet(gallery_points, pairs)
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:

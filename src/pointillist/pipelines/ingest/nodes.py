@@ -16,9 +16,24 @@ from pointillist.shapes.points import flatness, split
 logger = logging.getLogger(__name__)
 
 
-def collect_points(raw_shape: Material, source: Source) -> pd.DataFrame:
-    """Place the shape's points, or keep those that it has: columns x, y and perhaps weight."""
+def collect_points(
+    raw_shape: Material,
+    source: Source,
+    shape_file: str | None,
+    text: str | None,
+    max_megabytes: float,
+) -> pd.DataFrame:
+    """Place the shape's points, or keep those that it has: columns x, y and perhaps weight.
+
+    Where they come from goes with them, as the table's attribute `origin`.
+    """
     points = raw_shape.place(source)
+    points.attrs["origin"] = {
+        "shape_file": shape_file,
+        "text": text,
+        "max_megabytes": max_megabytes,
+        "source": source.model_dump(mode="json"),
+    }
     if oddity := flatness(points):
         logger.warning(oddity)
     return points

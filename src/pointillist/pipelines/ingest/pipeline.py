@@ -11,7 +11,13 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.collect_points,
-                ["raw_shape", "params:source"],
+                [
+                    "raw_shape",
+                    "params:source",
+                    "params:shape_file",
+                    "params:text",
+                    "params:max_megabytes",
+                ],
                 "shape_points",
                 name="collect_points",
             ),

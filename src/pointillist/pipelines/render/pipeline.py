@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.draw_process,
-                ["reverse_chain", "denoiser", "params:seed"],
+                ["reverse_chain", "denoiser", "params:rendering", "params:seed"],
                 "process_figure",
                 name="draw_process",
             ),
@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
             Node(nodes.draw_risk, ["risk_by_noise", "metrics"], "risk_figure", name="draw_risk"),
             Node(
                 nodes.draw_samples,
-                ["samples", "denoiser", "metrics", "params:seed"],
+                ["samples", "denoiser", "metrics", "params:rendering", "params:seed"],
                 "samples_figure",
                 name="draw_samples",
             ),

@@ -6,22 +6,15 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from pointillist import models, rendering
-from pointillist.groups import flatten
-from pointillist.parameters import Parameters
-from pointillist.pipelines.explain import nodes as explain
-from pointillist.pipelines.player.nodes import scenes_of
-from pointillist.pipelines.render import nodes as render
-from pointillist.rendering.config import Player
+from pointillist.pipelines.report.again import again, differences
+from pointillist.rendering.config import Player, Rendering
 from pointillist.version import __version__
 
 _PACKAGES = ("torch", "numpy", "kedro", "mlflow")
-# What null becomes when a network is fitted to its shape.
-_FITTED = {"network.input_bandwidth", "network.bandwidth"}
 
 
 def write_report(
@@ -32,81 +25,56 @@ def write_report(
     training_history: pd.DataFrame,
     risk_by_noise: pd.DataFrame,
     player: Player,
+    rendering_: Rendering,
     seed: int,
     device: str,
 ) -> str:
     """Put film, metrics, differences, pictures and provenance on one page."""
     reverse_chain.require_model(denoiser, samples)
-    model = denoiser
-    picture = rendering.report.Picture
-    differing = differences(model.parameters, reverse_chain.sampling.model_dump(mode="json"))
     return rendering.report.page(
-        shape=model.shape,
-        scenes=scenes_of(reverse_chain, model, player, seed, device),
+        shape=denoiser.shape,
+        scenes=rendering.views.scenes(reverse_chain, denoiser, player, seed, device),
         metrics=metrics,
         quality=[
-            picture(
-                render.draw_samples(samples, denoiser, metrics, seed),
+            rendering.report.Picture(
+                rendering.views.samples_beside_truth(
+                    samples, denoiser, metrics, rendering_.point_size, seed
+                ),
                 "Samples beside a fresh draw of the truth, each metric over its floor",
             ),
-            picture(
-                render.draw_risk(risk_by_noise, metrics),
+            rendering.report.Picture(
+                rendering.curves.risk_by_noise(risk_by_noise, metrics),
                 "What each range of noise levels adds to the bound",
             ),
-            picture(render.draw_loss(training_history), "Training loss beside its floor"),
-        ],
-        knowledge=[
-            picture(
-                explain.draw_scores(denoiser, seed, device),
-                "Exact and learned score at five noise levels, and the denoiser's error",
-            ),
-            picture(
-                explain.draw_density(denoiser, device),
-                "Density of the probability-flow ODE beside the true density",
-            ),
-            picture(
-                explain.draw_trajectories(denoiser, seed),
-                "The ways of 200 points from noise to shape",
+            rendering.report.Picture(
+                rendering.curves.loss_curve(training_history), "Training loss beside its floor"
             ),
         ],
-        differing=differing,
-        command=command(model.shape, model.parameters["seed"], differing),
-        provenance=_provenance(model),
-        note=model.stretch,
+        knowledge=_knowledge(denoiser, seed, device),
+        differing=differences(denoiser, reverse_chain.sampling),
+        again=again(denoiser, reverse_chain),
+        provenance=_provenance(denoiser),
+        note=denoiser.stretch,
     )
 
 
-def differences(trained: dict[str, Any], sampling: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the parameters of training and sampling that aren't the defaults: name, here, default."""
-    groups = {name: value for name, value in trained.items() if name != "seed"}
-    here = flatten(groups | {"sampling": sampling})
-    defaults = flatten(Parameters().model_dump(mode="json"))
+def _knowledge(
+    model: models.TrainedDenoiser, seed: int, device: str
+) -> list[rendering.report.Picture]:
     return [
-        (name, said(value), said(defaults[name]))
-        for name, value in here.items()
-        if name in defaults
-        and value != defaults[name]
-        and not (name in _FITTED and _is_fitted(name, value, here))
+        rendering.report.Picture(
+            rendering.explanations.scores(model, seed, device),
+            "Exact and learned score at five noise levels, and the denoiser's error",
+        ),
+        rendering.report.Picture(
+            rendering.explanations.density(model, device),
+            "Density of the probability-flow ODE beside the true density",
+        ),
+        rendering.report.Picture(
+            rendering.explanations.trajectories(model, seed),
+            "Trajectories of 200 points from noise to shape",
+        ),
     ]
-
-
-def _is_fitted(name: str, value: Any, here: dict[str, Any]) -> bool:
-    """Tell what was found for a shape from what somebody set, as far as that can be told."""
-    return name == "network.input_bandwidth" or value == here["data.bandwidth"]
-
-
-def command(shape: str, seed: int, differing: list[tuple[str, str, str]]) -> str:
-    """Return the command that makes such a run again; what has a comma stands in a file."""
-    words = [f"shape={shape}", *([f"seed={seed}"] if seed else [])]
-    words += [f"{name}={value}" for name, value, _ in differing if "," not in value]
-    return f"kedro run --params {','.join(words)}"
-
-
-def said(value: Any) -> str:
-    """Return a value as one writes it on a command line."""
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
 
 
 def _provenance(model: models.TrainedDenoiser) -> list[tuple[str, str]]:

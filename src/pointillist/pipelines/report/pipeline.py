@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "training_history",
                     "risk_by_noise",
                     "params:player",
+                    "params:rendering",
                     "params:seed",
                     "params:device",
                 ],

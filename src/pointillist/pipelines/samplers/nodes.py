@@ -55,7 +55,7 @@ def compare_samplers(
 
 def draw_samplers(sampler_table: pd.DataFrame) -> rendering.figures.Figure:
     """Plot quality against function evaluations, the solver's error beside the network's."""
-    return rendering.comparison.sampler_curves(sampler_table)
+    return rendering.curves.sampler_curves(sampler_table)
 
 
 def _scorer(

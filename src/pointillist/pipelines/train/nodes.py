@@ -23,6 +23,7 @@ def train_denoiser(
     shape: str,
     seed: int,
     device: str,
+    threads: int,
     data: Data,
     schedule: Schedule,
     network: Network,
@@ -48,6 +49,7 @@ def train_denoiser(
         shape=shape,
         parameters={"seed": seed, **{k: g.model_dump(mode="json") for k, g in groups.items()}},
         weights=weights,
+        origin={**shape_points.attrs.get("origin", {}), "threads": threads, "device": device},
     )
     checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
     state = checkpoints.resumed() if resume else None

@@ -18,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "params:shape",
                     "params:seed",
                     "params:device",
+                    "params:threads",
                     "params:data",
                     "params:schedule",
                     "params:network",

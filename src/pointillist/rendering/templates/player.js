@@ -13,6 +13,7 @@
     constructor(figure, data) {
       this.canvas = figure.querySelector("canvas");
       this.tip = figure.querySelector(".tip");
+      this.count = figure.querySelector(".outside");
       Object.assign(this, data);
       this.states = numbers(data.states, data.unit);
       this.clean = numbers(data.clean, data.unit);
@@ -26,18 +27,18 @@
       this.canvas.addEventListener("pointerleave", () => { this.pointer = null; this.draw(); });
     }
 
-    // The cloud at a moment: forward by the formula, in reverse between the chain's states on either side.
-    move(moment) {
+    // The cloud at a frame: forward by the formula, in reverse between the chain's states on either side.
+    move(frame) {
       const { n, now } = this;
-      if (moment.forward) {
-        const c = Math.cos(moment.angle), s = Math.sin(moment.angle);
+      if (frame.forward) {
+        const c = Math.cos(frame.angle), s = Math.sin(frame.angle);
         for (let i = 0; i < 2 * n; i++) now[i] = c * this.clean[i] + s * this.noise[i];
       } else {
-        const place = Math.min(this.places[moment.index], this.frames - 1);
-        const k = Math.min(Math.floor(place), this.frames - 2), share = place - k, a = 2 * n * k, b = a + 2 * n;
+        const position = Math.min(this.positions[frame.index], this.n_states - 1);
+        const k = Math.min(Math.floor(position), this.n_states - 2), share = position - k, a = 2 * n * k, b = a + 2 * n;
         for (let i = 0; i < 2 * n; i++) now[i] = (1 - share) * this.states[a + i] + share * this.states[b + i];
       }
-      this.moment = moment;
+      this.frame = frame;
       this.draw();
     }
 
@@ -54,7 +55,7 @@
     y(v) { return this.side / 2 - (v - this.middle[1]) * this.scale; }
 
     draw() {
-      if (!this.moment) return;
+      if (!this.frame) return;
       this.fit();
       const { context, now, n } = this;
       context.clearRect(0, 0, this.side, this.side);
@@ -62,13 +63,16 @@
       context.fillStyle = style("--ghost");
       for (let i = 0; i < this.truth.length; i += 2)
         context.fillRect(this.x(this.truth[i]) - ghost / 2, this.y(this.truth[i + 1]) - ghost / 2, ghost, ghost);
-      const hues = this.moment.forward ? this.coloursForward : this.colours;
+      const hues = this.frame.forward ? this.coloursForward : this.colours;
       const palette = PALETTES[dark.matches ? "dark" : "light"];
-      let last = -1;
+      let last = -1, outside = 0;
       for (const i of this.order(hues)) {
         if (hues[i] !== last) { last = hues[i]; context.fillStyle = palette[last]; }
-        context.fillRect(this.x(now[2 * i]) - dot / 2, this.y(now[2 * i + 1]) - dot / 2, dot, dot);
+        const x = this.x(now[2 * i]), y = this.y(now[2 * i + 1]);
+        context.fillRect(x - dot / 2, y - dot / 2, dot, dot);
+        if (x < 0 || y < 0 || x > this.side || y > this.side) outside++;
       }
+      this.count.textContent = outside ? ` · ${outside} point${outside > 1 ? "s" : ""} outside` : "";
       this.hover();
     }
 
@@ -97,7 +101,7 @@
         if (d < best) { best = d; found = i; }
       }
       if (found < 0) return;
-      const context = this.context, forward = this.moment.forward;
+      const context = this.context, forward = this.frame.forward;
       context.strokeStyle = style("--ink");
       context.lineWidth = 1.2;
       context.beginPath();
@@ -108,7 +112,7 @@
           context.lineTo(this.x(at[0]), this.y(at[1]));
         }
       } else {
-        for (let k = 0; k < this.frames; k++)
+        for (let k = 0; k < this.n_states; k++)
           context.lineTo(this.x(this.states[2 * (this.n * k + found)]), this.y(this.states[2 * (this.n * k + found) + 1]));
       }
       context.stroke();
@@ -117,7 +121,7 @@
       context.stroke();
       const show = (v) => v.map((c, j) => Number((c * this.original.scale[j] + this.original.center[j]).toPrecision(5))).join(", ");
       const end = forward ? [this.clean[2 * found], this.clean[2 * found + 1]]
-        : [this.states[2 * (this.n * (this.frames - 1) + found)], this.states[2 * (this.n * (this.frames - 1) + found) + 1]];
+        : [this.states[2 * (this.n * (this.n_states - 1) + found)], this.states[2 * (this.n * (this.n_states - 1) + found) + 1]];
       this.tip.textContent = `(${show([this.now[2 * found], this.now[2 * found + 1]])})  ${forward ? "from" : "to"} (${show(end)})`;
       this.tip.style.display = "block";
       const left = Math.min(Math.max(0, px + 12), Math.max(0, this.side - this.tip.offsetWidth));
@@ -133,14 +137,14 @@
     constructor(root) {
       const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
       PALETTES = data.palette;
-      this.moments = data.moments;
+      this.frames = data.frames;
       this.scenes = [...root.querySelectorAll("figure")].map((figure, i) => new Scene(figure, data.scenes[i]));
       this.button = root.querySelector("button");
       this.slider = root.querySelector("input[type='range']");
       this.speed = root.querySelector("select");
       this.caption = root.querySelector("output");
-      this.slider.max = this.moments.length - 1;
-      this.place = 0;
+      this.slider.max = this.frames.length - 1;
+      this.position = 0;
       this.playing = false;
       this.button.addEventListener("click", () => this.toggle());
       this.slider.addEventListener("input", () => { this.pause(); this.show(Number(this.slider.value)); });
@@ -152,7 +156,7 @@
     }
 
     key(event) {
-      const last = this.moments.length - 1, at = Math.round(this.place);
+      const last = this.frames.length - 1, at = Math.round(this.position);
       const to = { ArrowLeft: at - 1, ArrowRight: at + 1, PageUp: at - 10, PageDown: at + 10, Home: 0, End: last }[event.key];
       if (event.key === " " && event.target !== this.button) this.toggle();
       else if (to !== undefined && event.target !== this.speed) { this.pause(); this.show(Math.min(Math.max(to, 0), last)); }
@@ -166,30 +170,30 @@
     play() {
       this.playing = true;
       this.button.textContent = "Pause";
-      if (this.place >= this.moments.length - 1) this.place = 0;
+      if (this.position >= this.frames.length - 1) this.position = 0;
       let before = null;
       const tick = (time) => {
         if (!this.playing) return;
-        if (before !== null) this.place += ((time - before) / 1000) * 24 * Number(this.speed.value);
+        if (before !== null) this.position += ((time - before) / 1000) * 24 * Number(this.speed.value);
         before = time;
-        if (this.place >= this.moments.length - 1) { this.show(this.moments.length - 1); this.pause(); return; }
-        this.show(this.place);
+        if (this.position >= this.frames.length - 1) { this.show(this.frames.length - 1); this.pause(); return; }
+        this.show(this.position);
         requestAnimationFrame(tick);
       };
       requestAnimationFrame(tick);
     }
 
-    show(place) {
-      this.place = place;
-      const index = Math.floor(place), moment = { ...this.moments[index], index };
+    show(position) {
+      this.position = position;
+      const index = Math.floor(position), frame = { ...this.frames[index], index };
       this.slider.value = index;
-      this.scenes.forEach((scene) => scene.move(moment));
-      const step = moment.forward ? "" : ` · step ${Math.round(this.scenes[0].places[index] * this.scenes[0].stride)} of ${this.scenes[0].steps}`;
-      const words = `${moment.forward ? "forward: noise is added" : "reverse: noise is taken away"} · σ/α = ${digits(moment.ratio)}${step}`;
+      this.scenes.forEach((scene) => scene.move(frame));
+      const step = frame.forward ? "" : ` · step ${Math.round(this.scenes[0].positions[index] * this.scenes[0].stride)} of ${this.scenes[0].steps}`;
+      const words = `${frame.forward ? "forward: noise is added" : "reverse: noise is removed"} · σ/α = ${digits(frame.ratio)}${step}`;
       this.caption.textContent = words;
       this.slider.setAttribute("aria-valuetext", words);
     }
   }
 
-  document.querySelectorAll(".player").forEach((root) => new Player(root));
+  document.querySelectorAll(".player").forEach((root) => { root.player = new Player(root); });
 })();

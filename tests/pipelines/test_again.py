@@ -1,0 +1,111 @@
+"""The report's "How to make it again" makes the same model and samples again, bit by bit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from pointillist.groups import nested
+from pointillist.models import TrainedDenoiser
+
+QUICK = {
+    "tracking": False,
+    "training.steps": 20,
+    "training.report_every": 10,
+    "training.batch_size": 32,
+    "sampling.steps": 5,
+    "sampling.n_samples": 200,
+}
+# These change no model and no sample.
+CHEAP = {
+    "evaluation.n_eval": 200,
+    "evaluation.noise_levels": 8,
+    "evaluation.risk_draws": 64,
+    "evaluation.ode_steps": 8,
+    "evaluation.ode_draws": 64,
+    "player.points": 20,
+}
+BOAT = Path(__file__).parents[2] / "docs" / "examples" / "boat.svg"
+
+CASES = {
+    "a word": (None, {"text": "Hello", "source.n_points": 80, "source.filled": True, "seed": 3}),
+    "a word that is a number": (None, {"text": "007", "source.n_points": 60}),
+    "a file, fitted and given": (
+        None,
+        {"shape_file": "my boat, it.svg", "source.n_points": 70, "network.input_bandwidth": 5.0},
+    ),
+    "a preset, with pairs of numbers": ("tiny_diffusion", {"shape": "dino"}),
+    "another preset": ("fast", {"shape": "heart", "threads": 1, "data.bandwidth": 0.02}),
+}
+
+
+def run(project: Path, *pipelines: str, env: str | None = None, **parameters: object) -> None:
+    bootstrap_project(project)
+    given = nested(parameters)
+    with KedroSession.create(project, env=env, runtime_params=given) as session:
+        session.run(pipeline_names=list(pipelines))
+
+
+def again(project: Path, page: str) -> None:
+    """Do what the page says, in a project without data."""
+    for path, content in re.findall(r'<pre data-file="([^"]+)">(.*?)</pre>', page, re.DOTALL):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(unescape(content), encoding="utf-8")
+    found = re.search(r'<pre class="commands">(.*?)</pre>', page, re.DOTALL)
+    assert found is not None
+    for line in unescape(found[1]).splitlines():
+        words = shlex.split(line)
+        assert words[:3] == ["kedro", "run", "--params"]
+        _through_the_command_line(project, words[3])
+
+
+def _through_the_command_line(project: Path, parameters: str) -> None:
+    """Run the stages that matter as the command would: its parameters are read by the same parser."""
+    import click
+    from kedro.framework.cli.utils import _split_params
+
+    bootstrap_project(project)
+    given = _split_params(
+        click.Context(click.Command("run")), click.Option(["--params"]), parameters
+    )
+    with KedroSession.create(project, runtime_params={"tracking": False, **given}) as session:
+        session.run(pipeline_names=["ingest", "train", "sample"])
+
+
+def made(project: Path) -> tuple[TrainedDenoiser, np.ndarray]:
+    (model,) = project.glob("data/06_models/*/denoiser.safetensors/*/*")
+    (samples,) = project.glob("data/07_model_output/*/samples.parquet/*/*")
+    return TrainedDenoiser.read(model), pd.read_parquet(samples).to_numpy()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_the_report_prints_makes_the_same_model_again(
+    case: str, tmp_path: Path, copy_project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    first, second = copy_project(tmp_path / "first"), copy_project(tmp_path / "second")
+    env, given = CASES[case]
+    for project in (first, second):
+        shutil.copy(BOAT, project / "my boat, it.svg")
+    parameters = {**QUICK, **CHEAP, **given}
+    monkeypatch.chdir(first)
+    run(first, "ingest", "train", "sample", "evaluate", "report", env=env, **parameters)
+    (page,) = first.glob("data/08_reporting/*/report.html/*/report.html")
+    monkeypatch.chdir(second)
+    again(second, page.read_text(encoding="utf-8"))
+    (one, samples), (other, repeated) = made(first), made(second)
+    assert one.shape == other.shape
+    np.testing.assert_array_equal(one.points, other.points)
+    for name, weights in one.denoiser.state_dict().items():
+        assert torch.equal(weights, other.denoiser.state_dict()[name]), name
+    np.testing.assert_array_equal(samples, repeated)
