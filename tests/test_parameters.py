@@ -25,7 +25,7 @@ def in_files(environment: str) -> dict:
 
 def test_files_and_model_have_the_same_defaults():
     in_conf = in_files("base")
-    assert in_conf.pop("shape").startswith("${shape_of:")
+    assert in_conf.pop("shape") == "${runtime_params:shape,${globals:shape}}"
     assert in_conf.pop("max_megabytes").startswith("${runtime_params:max_megabytes,${globals:")
     for name in ("shape_file", "text"):
         assert in_conf.pop(name) == f"${{runtime_params:{name},${{globals:{name},null}}}}"
@@ -70,7 +70,7 @@ def test_every_parameter_is_described(name):
         ),
         ({"training": {"steps": "many"}}, "valid integer"),
         ({"training": 5}, "'training' is a group (got 5)"),
-        ({"shape": "../etc"}, "can't be '../etc'"),
+        ({"shape": "../etc"}, "'shape': a shape has a name, not a path"),
         ({"sampling": {"sampler": "huen"}}, "'heun'"),
         ({"schedule": {"beta_start": 0.5}}, "beta_start must not be above beta_end"),
         ({"training": {"learning_rate": float("nan")}}, "finite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import warnings
@@ -15,7 +16,7 @@ import yaml
 from kedro import KedroDeprecationWarning, runner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError
-from kedro.framework.project import LOGGING, pipelines
+from kedro.framework.project import LOGGING
 from kedro.framework.startup import ProjectMetadata
 from kedro.io.core import DatasetNotFoundError
 from omegaconf.errors import OmegaConfBaseException
@@ -41,8 +42,10 @@ class _Run(click.Command):
         # Both spellings work; the deprecation is Kedro's, not the person's, to think about.
         warnings.simplefilter("ignore", KedroDeprecationWarning)
         _log_as_the_project_does(getattr(ctx.obj, "project_path", None))
+        from pointillist.pipeline_registry import register_pipelines
+
         for name in filter(None, [ctx.params.get("pipeline"), *ctx.params.get("pipelines", [])]):
-            _require_known("Pipeline", name, tuple(pipelines))
+            _require_known("Pipeline", name, tuple(register_pipelines()))
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)
@@ -94,12 +97,12 @@ def _log_as_the_project_does(project: Path | None) -> None:
         LOGGING.configure(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
-def _split(_context: click.Context, _option: click.Parameter, value: str) -> dict[str, Any]:
-    """Read a.b=1,c=x as Kedro reads it, but with dotted names."""
-    from kedro.framework.cli.utils import _split_params
+def _read(_context: click.Context, _option: click.Parameter, value: Any) -> dict[str, Any]:
+    """Read a.b=1,c=x; a file of --config has groups already."""
+    from pointillist import command_line
 
     with _in_words():
-        return flatten(_split_params(_context, _option, value))
+        return value if isinstance(value, dict) else command_line.read(value)
 
 
 def _amounts(_context: click.Context, _option: click.Parameter, value: str) -> dict[str, float]:
@@ -152,7 +155,7 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--params", default="", help="Parameters of all trials: a.b=1,c=x", callback=_split)
+@click.option("--params", default="", help="Parameters of all trials: a.b=1,c=x", callback=_read)
 @click.option(
     "--workers", type=click.IntRange(1, 1024), default=None, help="Local worker processes."
 )
@@ -201,7 +204,7 @@ def sweep(
                 project,
                 loader,
                 name,
-                params,
+                flatten(params),
                 env=env,
                 workers=workers or command.default_workers(),
                 address=address,
@@ -215,9 +218,18 @@ def sweep(
         raise click.ClickException(f"{failed} {'trial' if failed == 1 else 'trials'} failed.")
 
 
+def _options() -> Iterator[click.Parameter]:
+    """Yield the options of Kedro's command; a word among the parameters is kept as typed."""
+    for option in kedro_run.params:
+        if option.name == "params":
+            option = copy.copy(option)
+            option.callback = _read
+        yield option
+
+
 run = _Run(
     "run",
-    params=kedro_run.params,
+    params=list(_options()),
     callback=kedro_run.callback,
     help=kedro_run.help,
     context_settings=kedro_run.context_settings,

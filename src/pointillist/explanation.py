@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from kedro.framework.project import pipelines
@@ -14,6 +13,7 @@ from pointillist.datasets import VersionedFile
 from pointillist.errors import PointillistError, causes, first_line
 from pointillist.models import Stored
 from pointillist.parameters import Parameters
+from pointillist.shapes import naming
 
 
 class Explanation:
@@ -85,15 +85,17 @@ class Explanation:
         """Return the command that makes a dataset."""
         stage = stages.making(pipelines)[name]
         reads_source = "raw_shape" in pipelines[stage].inputs()
-        given = source(self._parameters) if reads_source else f"shape={self._parameters.shape}"
+        given = (
+            source(self._parameters)
+            if reads_source
+            else naming.source(self._parameters.shape, None, None)
+        )
         return f"kedro run --pipelines {stage} --params {given}"
 
 
 def source(parameters: Parameters) -> str:
     """Return the parameter that names a run's shape again, quoted for a shell."""
-    given = parameters.model_dump(include={"shape_file", "text"}, exclude_none=True)
-    name, value = next(iter(given.items()), ("shape", parameters.shape))
-    return shlex.quote(f"{name}={value}") if " " in str(value) else f"{name}={value}"
+    return naming.source(parameters.shape, parameters.shape_file, parameters.text)
 
 
 def near(path: Path, project: Path) -> str:

@@ -60,13 +60,12 @@ class ProjectHooks:
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:
             raise ConfigurationError(str(error)) from None
-        # From here on the shape has one spelling, as it has in the catalog's paths, and 1e3 is 1000.
+        # From here on 1e3 is 1000.
         whole = {k: v for k, v in dict(self._parameters).items() if isinstance(v, int)}
-        context.config_loader["parameters"] = {**values, **whole, "shape": self._parameters.shape}
+        context.config_loader["parameters"] = {**values, **whole}
 
     def _check_device_and_shape(self) -> None:
-        name = shapes.canonical_name(self._parameters.shape)
-        self._parameters = self._parameters.model_copy(update={"shape": name})
+        name = self._parameters.shape
         if self._parameters.schedule.kind not in ("log_uniform", "rectified_flow"):
             diffusion.schedules.make_path(self._parameters.schedule)
         if self._parameters.evaluation.exact_w2:

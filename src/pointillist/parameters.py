@@ -8,9 +8,9 @@ The groups stand with what they steer: `diffusion/config.py`, `shapes/config.py`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from pointillist.diffusion.config import (
@@ -34,8 +34,9 @@ class Promotion(Group):
     metric: str = Field(
         "sw2",
         min_length=1,
-        description="Metric in MLflow by which trainings, as they were sampled and evaluated, are ranked. "
-        "Of those at the metric's floor, which can't be told apart, the one with the lowest bound is taken.",
+        description="Metric in MLflow by which trainings, as they were sampled and evaluated, are "
+        "ranked. Of those within a quarter of the best, or of the metric's floor, which can't be told "
+        "apart, the one with the lowest kl_bound_nats is taken.",
     )
     direction: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether less or more of it is better."
@@ -63,22 +64,29 @@ class Many(Group):
     )
 
 
+def _no_path(name: str) -> str:
+    if "/" in name or "\\" in name or name.strip(" .") == "" or not name.isprintable():
+        raise ValueError("a shape has a name, not a path; a file is given by shape_file=PATH")
+    return name
+
+
 class Parameters(Group):
     """All parameters of a run."""
 
-    shape: str = Field(
+    shape: Annotated[str, AfterValidator(_no_path)] = Field(
         "dino",
         min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$",
+        max_length=200,
         coerce_numbers_to_str=True,
-        description="Name of the shape, a file data/01_raw/NAME.* or one that `kedro shapes` lists: "
-        "letters, digits, and _ . - or spaces after the first.",
+        json_schema_extra={"as_typed": True},
+        description="Name of the shape: one that `kedro shapes` lists, which knows your files in "
+        "data/01_raw too.",
     )
     shape_file: str | None = Field(
         None,
         min_length=1,
         coerce_numbers_to_str=True,
+        json_schema_extra={"as_typed": True},
         description="Path of a table of points (CSV, TSV, Parquet, JSON, NPY), a drawing (SVG) or a "
         "picture (PNG, JPEG, WebP); its stem names the shape unless `shape` does.",
     )
@@ -87,6 +95,7 @@ class Parameters(Group):
         min_length=1,
         max_length=200,
         coerce_numbers_to_str=True,
+        json_schema_extra={"as_typed": True},
         description="A word to write; it names the shape unless `shape` does.",
     )
     max_megabytes: float = Field(

@@ -7,7 +7,6 @@ import warnings
 
 from pointillist.hooks import ProjectHooks
 from pointillist.sessions import UniqueSessions
-from pointillist.shapes import shape_of
 from pointillist.tracking import TrackingHooks
 
 # Kedro's own use of omegaconf, which nobody here can mend.
@@ -29,5 +28,4 @@ CONFIG_LOADER_ARGS = {
     # An environment changes single parameters, not whole groups.
     "merge_strategy": {"parameters": "soft"},
     "config_patterns": {"mlflow": ["mlflow*"], "sweeps": ["sweeps*"]},
-    "custom_resolvers": {"shape_of": shape_of},
 }

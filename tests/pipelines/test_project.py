@@ -525,7 +525,7 @@ def test_summary_names_model_run_and_next_step(project):
     result = kedro(project, "run", "--pipeline", "train", "--params", QUICK_TEXT)
     assert result.returncode == 0, result.stderr
     assert re.search(r"Model +data/06_models/dino/denoiser.safetensors/", result.stdout)
-    assert re.search(r"MLflow run +dino train \(\w{32}\)", result.stdout)
+    assert re.search(r"MLflow run +dino train: http://.*/runs/\w{32} ", result.stdout)
     assert "kedro run --pipelines sample --params shape=dino" in result.stdout
     assert "\x1b[" not in result.stdout + result.stderr
 

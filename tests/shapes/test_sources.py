@@ -1,16 +1,21 @@
 """Shapes are found, checked and named; what is wrong is said with file, row and cure."""
 
 import sys
+import unicodedata
 from pathlib import Path
 from subprocess import run
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointillist import shapes
 from pointillist.errors import PointillistError
+from pointillist.parameters import validate
 from pointillist.shapes.config import Source
+from pointillist.shapes.naming import name_from, source
 
 COUNTS = {
     "bunny": 517,
@@ -62,10 +67,28 @@ def test_every_name_is_placed_as_listed(name, tmp_path):
     assert origin.about
 
 
-def test_names_do_not_depend_on_case():
-    assert shapes.canonical_name("PYTHON") == "Python"
-    assert shapes.canonical_name("sds") == "SDS"
-    assert shapes.canonical_name("My Heart") == "My Heart"
+def test_built_in_names_do_not_depend_on_case(tmp_path):
+    def name(shape):
+        return shapes.name_of(shape, None, None, "dino", tmp_path)
+
+    assert [name("PYTHON"), name("sds"), name("My Heart")] == ["Python", "SDS", "My Heart"]
+    assert len(shapes.load("CAT", None, tmp_path)) == COUNTS["cat"]
+
+
+def test_what_is_ones_own_goes_before_a_built_in_name_of_another_case(tmp_path):
+    def name(**given):
+        return shapes.name_of(*(given.get(k) for k in ("shape", "file", "text")), "dino", tmp_path)
+
+    assert name(text="Cat") == name(file="x/Cat.png") == "Cat"
+    assert name(shape="Cat") == "cat"
+    (tmp_path / "06_models" / "Cat").mkdir(parents=True)
+    assert name(shape="Cat") == "Cat", "the word that was trained"
+    (tmp_path / "01_raw").mkdir()
+    write(tmp_path / "01_raw", "Heart.csv", THREE)
+    assert name(shape="Heart") == "Heart"
+    assert name(shape="heart") == "heart"
+    with pytest.raises(PointillistError, match=r"'Cat' is unknown\. Did you mean 'cat'"):
+        shapes.find("Cat", tmp_path / "01_raw")
 
 
 def test_own_file_goes_before_data_morph(tmp_path):
@@ -81,7 +104,7 @@ def test_shape_file_goes_before_all(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("CAT", "starter"), ("Circle", "target"), ("MOONS", "formula"), ("spiral", "target")],
+    [("cat", "starter"), ("circle", "target"), ("moons", "formula"), ("spiral", "target")],
 )
 def test_names_are_looked_up_in_their_order(name, kind, tmp_path):
     assert shapes.find(name, tmp_path).kind == kind
@@ -175,17 +198,57 @@ def test_as_many_points_as_were_asked_for(name, tmp_path):
         (None, None, None, "dino"),
         ("cat", "x.csv", "word", "cat"),
         ("CAT", None, None, "cat"),
-        (None, "/tmp/My heart!.csv", "word", "My_heart_"),
-        (None, "../../.csv", None, "csv"),
-        (None, None, "Hello you", "Hello_you"),
-        (None, None, "…", "_"),
-        (1, None, None, "1"),
-        (None, 7, None, "7"),
+        (None, "/tmp/My heart.csv", "word", "My heart"),
+        (None, None, "Hello you", "Hello you"),
+        (None, None, "Привет", "Привет"),
+        (None, None, "नमस्ते", "नमस्ते"),
         ("", "", "", "dino"),
     ],
 )
-def test_runs_are_named_by_shape_then_file_then_word_then_default(shape, file, text, name):
-    assert shapes.shape_of(shape, file, text, "dino") == name
+def test_runs_are_named_by_shape_then_file_then_word_then_default(
+    shape, file, text, name, tmp_path
+):
+    assert shapes.name_of(shape, file, text, "dino", tmp_path) == name
+
+
+@given(one=st.text(max_size=90), two=st.text(max_size=90))
+def test_names_are_safe_stable_and_kept_apart(one, two):
+    name = name_from(one)
+    assert name_from(name) == name
+    assert 0 < len(name) <= 64
+    assert len(name.encode()) < 200
+    assert not set(name) & set('/\\:*?"<>|\0\n')
+    assert name == name.strip(" .")
+    same = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", two)
+    assert (name == name_from(two)) == same
+
+
+def test_what_a_file_system_would_mix_up_gets_a_digest():
+    assert name_from("Hello!") != name_from("Hello?") != "Hello"
+    assert name_from("con").startswith("con-")
+    assert name_from("e\u0301") == name_from("é") == "é"
+
+
+@pytest.mark.parametrize("stem", ["007", "a #1", "Hello!", "ü"])
+def test_every_listed_name_is_found_by_the_name_it_is_listed_under(stem, tmp_path):
+    write(tmp_path, f"{stem}.csv", THREE)
+    listed = shapes.listing(tmp_path)[0].name
+    assert shapes.find(listed, tmp_path).path.stem == stem
+    assert validate({"shape": listed}).shape == listed
+    assert shapes.find(name_from(stem), tmp_path).path.stem == stem
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("dino", None, None), "shape=dino"),
+        (("Hi", None, "Hi"), "text=Hi"),
+        (("heart", None, "Hi"), "shape=heart,text=Hi"),
+        (("boat", "a b/boat.svg", None), "'shape_file=a b/boat.svg'"),
+    ],
+)
+def test_a_source_is_named_again_for_a_shell(given, said):
+    assert source(*given) == said
 
 
 def test_digest_is_that_of_the_points():

@@ -4,24 +4,22 @@ from pointillist.shapes.digests import digest
 from pointillist.shapes.normalizer import Normalizer
 from pointillist.shapes.sources import (
     Origin,
-    canonical_name,
     find,
     listing,
     load,
+    name_of,
     names,
     read,
-    shape_of,
 )
 
 __all__ = [
     "Normalizer",
     "Origin",
-    "canonical_name",
     "digest",
     "find",
     "listing",
     "load",
+    "name_of",
     "names",
     "read",
-    "shape_of",
 ]

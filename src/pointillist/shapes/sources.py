@@ -6,13 +6,12 @@ that it morphs to, a formula.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.shapes import data_morph, formulas, pictures, tables, vector
+from pointillist.shapes import data_morph, formulas, naming, pictures, tables, vector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,23 +59,15 @@ def names() -> tuple[str, ...]:
     )
 
 
-def canonical_name(name: str) -> str:
-    """Return the spelling of a built-in shape, whatever its case; other names as they are."""
-    return {known.lower(): known for known in reversed(names())}.get(name.lower(), name)
-
-
-def shape_of(shape: Any, shape_file: Any, text: Any, default: Any) -> str:
-    """Name the shape of a run: the name given, else the file's stem, else the word, else the default.
-
-    The configuration resolves names with it before anything is validated, so it takes any value.
-    """
-    if shape not in (None, ""):
-        return canonical_name(str(shape))
-    for given in (Path(str(shape_file)).stem if shape_file not in (None, "") else "", text):
-        if given not in (None, ""):
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(given)).lstrip(".-")
-            return name[:64] or "shape"
-    return str(default)
+def name_of(
+    shape: str | None, shape_file: str | None, text: str | None, default: str, data: Path
+) -> str:
+    """Name the shape of a run: one's own files and earlier runs in the folder `data` come first."""
+    own = [naming.name_from(path.stem) for path in own_files(data / "01_raw")]
+    own += [
+        path.name for layer in ("02_intermediate", "06_models") for path in (data / layer).glob("*")
+    ]
+    return naming.of_run(shape, shape_file, text, default, own, names())
 
 
 def find(
@@ -98,7 +89,7 @@ def find(
         return Origin(shape, "file", _existing(Path(shape_file).expanduser()))
     if text is not None:
         return Origin(shape, "word", text=text)
-    files = [path for path in own_files(folder) if path.stem == shape]
+    files = [path for path in own_files(folder) if naming.name_from(path.stem) == shape]
     if len(files) > 1:
         listed = ", ".join(path.name for path in files)
         raise PointillistError(
@@ -107,7 +98,7 @@ def find(
         )
     if files:
         return Origin(shape, "file", _near(files[0]))
-    if (builtin := _builtin(canonical_name(shape))) is not None:
+    if (builtin := _builtin(shape)) is not None:
         return builtin
     known = [origin.name for origin in listing(folder)]
     others = [p.name for p in _files(folder) if p.stem == shape]
@@ -124,7 +115,8 @@ def find(
 
 def listing(folder: Path) -> list[Origin]:
     """Return what every known name stands for: one's own files in `folder`, then what is built in."""
-    files = {path.stem: Origin(path.stem, "file", path) for path in own_files(folder)}
+    own = ((naming.name_from(path.stem), path) for path in own_files(folder))
+    files = {name: Origin(name, "file", path) for name, path in own}
     builtin = (_builtin(name) for name in names() if name not in files)
     return [*files.values(), *(origin for origin in builtin if origin is not None)]
 
@@ -176,7 +168,10 @@ def load(
     """
     from pointillist.shapes.config import Source
 
-    found = find(shape, folder or Path("data/01_raw"), shape_file)
+    place = folder or Path("data/01_raw")
+    own = (naming.name_from(path.stem) for path in own_files(place))
+    name = naming.of_run(shape, None, None, shape, own, names())
+    found = find(name, place, shape_file)
     return read(found).place(options or Source())
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pointillist import models
@@ -17,6 +18,8 @@ from pointillist.parameters import Promotion
 
 logger = logging.getLogger(__name__)
 
+# Two draws of one model differ by as much in a distance to the truth.
+_ALIKE = 1.25
 # Samples this many times their floor from the truth are not what a bound below so many nats promises.
 _FAR, _GOOD_BOUND = 3.0, 0.1
 
@@ -32,8 +35,8 @@ def choose_champion(
     """Take the model, and the sampler that it was evaluated with, that have the best metric.
 
     Metrics are against a training's own truth. So only those of one truth are ranked: that of `data` and,
-    if the shape has changed, of its newest points. A metric at its floor can't be better: of such, the
-    lower bound wins.
+    if the shape has changed, of its newest points. Values within a quarter of the best, or of
+    their floor, can't be told apart: of such, the lowest bound wins.
     """
     rows = _evaluated(training_runs, trained_models, shape, promotion.metric)
     found = _readable(trained_models, shape, rows)
@@ -42,7 +45,8 @@ def choose_champion(
         others = f" ({len(found)} have, with another data.*)" if found else ""
         raise PointillistError(
             f"No training of {shape!r} in MLflow has the metric {promotion.metric!r} and its model on "
-            f"disk{others}. Train and evaluate one: kedro run --pipelines train,sample,evaluate --params shape={shape}"
+            f"disk{others}. Train and evaluate one: kedro run --pipelines train,sample,evaluate "
+            f"--params shape={shape}"
         )
     if len(alike) < len(found):
         logger.info("%d trainings of another truth are left out.", len(found) - len(alike))
@@ -92,14 +96,14 @@ def _readable(
 
 
 def _ranked(rows: pd.DataFrame, promotion: Promotion) -> pd.DataFrame:
-    """Return the rows, the best first."""
-    value, keys = rows[promotion.metric], ["value"]
-    if promotion.direction == "minimize" and (floor := f"{promotion.metric}_floor") in rows:
-        value = value.where(value > rows[floor], rows[floor])
-    table = rows.assign(value=value)
-    if "kl_bound_nats" in table and promotion.direction == "minimize":
-        keys.append("kl_bound_nats")
-    return table.sort_values(keys, ascending=promotion.direction == "minimize", kind="stable")
+    """Return the rows, the best first; what is alike in the metric is ranked by the bound."""
+    metric, minimize = promotion.metric, promotion.direction == "minimize"
+    if not minimize or f"{metric}_floor" not in rows or "kl_bound_nats" not in rows:
+        return rows.sort_values(metric, ascending=minimize, kind="stable")
+    least = np.maximum(rows[metric].min(), rows[f"{metric}_floor"])
+    alike = rows[metric] <= _ALIKE * least
+    keyed = rows.assign(key=rows[metric].where(~alike, 0))
+    return keyed.sort_values(["key", "kl_bound_nats"], kind="stable")
 
 
 def _warn_of_disagreement(best: pd.Series[Any]) -> None:
