@@ -60,10 +60,11 @@ def coefficients(
 
     `preconditioned`, they are those of edm, whatever the prediction (Karras et al. 2022, table 1):
     c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`, and
-    c_out F, F of variance 1, is what is left. So what x_t itself says need not be learnt, it holds for any x_t, and no
-    error of F is ever more than c_out times as large. The prediction decides in which units errors
-    count (`error_weight`). Otherwise F is the predicted quantity itself, whose error 1 / alpha makes
-    large where there is much noise, and which a bounded network can't follow farther out than it saw.
+    c_out F, F of variance 1, is what is left. So what x_t itself says need not be learnt, it holds for
+    any x_t, and no error of F is ever more than c_out times as large. The prediction decides in which
+    units errors count (`error_weight`). Otherwise F is the predicted quantity itself, whose error
+    1 / alpha makes large where there is much noise, and which a bounded network can't follow farther
+    out than it saw.
 
     With a `bandwidth`, F tells of the anchor a of a point, E[a | x_t] being what the table says for noise
     tau; E[x_0 | x_t] = (sigma^2 E[a | x_t] + alpha h^2 x_t) / tau^2 then follows exactly. Without one,
