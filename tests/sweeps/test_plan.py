@@ -191,8 +191,8 @@ def test_entries_of_a_list_may_have_a_label_and_an_environment():
     assert ddpm.parameters == {"training.steps": 7, "seed": 0}
     assert ddpm.label == "DDPM seed=0"
     assert ours.key != plan.Trial({}, ours.parameters, ours.pipelines, "ddpm").key
+    wrong = Sweep.model_validate({"list": [{"env": "ddmp"}]})
     with pytest.raises(PointillistError, match="Environment 'ddmp' is unknown"):
-        wrong = Sweep.model_validate({"list": [{"env": "ddmp"}]})
         plan.check(wrong, {}, BASE, PIPELINES, ["ddpm"])
     with pytest.raises(ValueError, match="either all entries"):
         Sweep.model_validate({"list": [{"label": "a"}, {"training.steps": 3}]})
