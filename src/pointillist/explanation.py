@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.io.core import DatasetError
 
-from pointillist import stages
+from pointillist import command_line, stages
 from pointillist.datasets import VersionedFile
 from pointillist.errors import PointillistError, causes, first_line
 from pointillist.models import Stored
@@ -44,7 +45,7 @@ class Explanation:
         if data.shape != shape:
             raise PointillistError(
                 f"{name} of {shape!r} holds what was made for {data.shape!r}. Use it with --params "
-                f"shape={data.shape}, or make it again: {self._command(name)}"
+                f"{command_line.write({'shape': data.shape})}, or make it again: {self._command(name)}"
             )
 
     def of(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
@@ -84,18 +85,16 @@ class Explanation:
     def _command(self, name: str) -> str:
         """Return the command that makes a dataset."""
         stage = stages.making(pipelines)[name]
-        reads_source = "raw_shape" in pipelines[stage].inputs()
-        given = (
-            source(self._parameters)
-            if reads_source
-            else naming.source(self._parameters.shape, None, None)
-        )
-        return f"kedro run --pipelines {stage} --params {given}"
+        return f"kedro run --pipelines {stage} --params {source(self._parameters)}"
 
 
-def source(parameters: Parameters) -> str:
-    """Return the parameter that names a run's shape again, quoted for a shell."""
-    return naming.source(parameters.shape, parameters.shape_file, parameters.text)
+def source(parameters: Parameters, **others: Any) -> str:
+    """Return the parameters that name a run's shape and source again, and `others`, for a shell."""
+    given: dict[str, Any] = {"shape_file": parameters.shape_file, "text": parameters.text, **others}
+    given = {name: value for name, value in given.items() if value is not None}
+    if naming.implied(parameters.shape_file, parameters.text) != parameters.shape:
+        given = {"shape": parameters.shape, **given}
+    return command_line.write(given)
 
 
 def near(path: Path, project: Path) -> str:

@@ -16,14 +16,13 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from pointillist import diffusion, records, shapes, stages, summary, tracking
-from pointillist.command_line import AS_TYPED
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
 from pointillist.explanation import Explanation
 from pointillist.groups import flatten
 from pointillist.models import Stored
-from pointillist.parameters import Parameters, validate
+from pointillist.parameters import SOURCE, Parameters, validate
 from pointillist.terminal import display
 from pointillist.version import __version__
 
@@ -60,7 +59,7 @@ class ProjectHooks:
                 if (named := getattr(self._parameters, name)) is not None:
                     values[name] = tracking.model_versions(named, settings, self._project)
             # What names the source has its effect on the catalog.
-            self._given = [*({*flatten(context.config_loader.runtime_params)} - AS_TYPED)]
+            self._given = [*({*flatten(context.config_loader.runtime_params)} - {*SOURCE})]
             run = values.get("run")
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:

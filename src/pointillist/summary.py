@@ -50,7 +50,4 @@ def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    if stages.of(pipeline) == ["ingest"]:
-        return f"kedro run --pipelines {stage} --params {source(parameters)}"
-    of_run = "" if version is None else f",run={version}"
-    return f"kedro run --pipelines {stage} --params shape={parameters.shape}{of_run}"
+    return f"kedro run --pipelines {stage} --params {source(parameters, run=version)}"

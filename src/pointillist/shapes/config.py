@@ -48,6 +48,7 @@ class Source(Group):
     font: str = Field(
         "DejaVu Sans",
         min_length=1,
+        json_schema_extra={"as_typed": True},
         description="Words: a font family that matplotlib finds; DejaVu Sans comes with it.",
     )
     invert: bool = Field(
