@@ -15,6 +15,7 @@ from yaml import YAMLError
 
 from pointillist.groups import Group, nested
 from pointillist.parameters import Parameters
+from pointillist.shapes import naming
 
 _COMMA = "A comma within a value is written \\, in quotes: --params 'text=Hi\\, you'"
 
@@ -49,6 +50,15 @@ def write(values: Mapping[str, Any]) -> str:
     # Backslashes that end a value would escape the comma after it.
     parts[:-1] = [re.sub(r"(\\+)$", r"\1\1", part) for part in parts[:-1]]
     return shlex.quote(",".join(parts))
+
+
+def source(parameters: Parameters, **others: Any) -> str:
+    """Return the parameters that name a run's shape and source again, and `others`, for a shell."""
+    given: dict[str, Any] = {"shape_file": parameters.shape_file, "text": parameters.text, **others}
+    given = {name: value for name, value in given.items() if value is not None}
+    if naming.implied(parameters.shape_file, parameters.text) != parameters.shape:
+        given = {"shape": parameters.shape, **given}
+    return write(given)
 
 
 def _parts(text: str) -> Iterator[str]:

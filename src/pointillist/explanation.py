@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
@@ -14,7 +13,6 @@ from pointillist.datasets import VersionedFile
 from pointillist.errors import PointillistError, causes, first_line
 from pointillist.models import Stored
 from pointillist.parameters import Parameters
-from pointillist.shapes import naming
 
 
 class Explanation:
@@ -85,16 +83,7 @@ class Explanation:
     def _command(self, name: str) -> str:
         """Return the command that makes a dataset."""
         stage = stages.making(pipelines)[name]
-        return f"kedro run --pipelines {stage} --params {source(self._parameters)}"
-
-
-def source(parameters: Parameters, **others: Any) -> str:
-    """Return the parameters that name a run's shape and source again, and `others`, for a shell."""
-    given: dict[str, Any] = {"shape_file": parameters.shape_file, "text": parameters.text, **others}
-    given = {name: value for name, value in given.items() if value is not None}
-    if naming.implied(parameters.shape_file, parameters.text) != parameters.shape:
-        given = {"shape": parameters.shape, **given}
-    return command_line.write(given)
+        return f"kedro run --pipelines {stage} --params {command_line.source(self._parameters)}"
 
 
 def near(path: Path, project: Path) -> str:

@@ -12,8 +12,9 @@ from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
 from pointillist import stages, tracking
+from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
-from pointillist.explanation import near, source
+from pointillist.explanation import near
 from pointillist.parameters import Parameters
 from pointillist.terminal import print_facts
 

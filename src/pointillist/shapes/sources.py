@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.shapes import data_morph, formulas, naming, pictures, tables, vector
+from pointillist.shapes import data_morph, digests, formulas, naming, pictures, tables, vector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,11 +151,12 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
     assert origin.path is not None
     path, suffix = origin.path, origin.path.suffix.lower()
     _refuse_unreadable(path, max_megabytes)
+    content = digests.of_file(path)
     if suffix in pictures.SUFFIXES:
-        return materials.Picture(str(path), pictures.read(path))
+        return materials.Picture(str(path), pictures.read(path), content)
     if suffix in vector.SUFFIXES:
-        return materials.Outlines(str(path), vector.read(path))
-    return materials.Table(str(path), tables.read(path))
+        return materials.Outlines(str(path), vector.read(path), content)
+    return materials.Table(str(path), tables.read(path), content)
 
 
 def load(
