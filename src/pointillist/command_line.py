@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from pointillist import groups
 from pointillist.groups import Group, nested
 from pointillist.parameters import Parameters
 from pointillist.shapes import naming
@@ -53,12 +54,9 @@ def write(values: Mapping[str, Any]) -> str:
 
 
 def source(parameters: Parameters, **others: Any) -> str:
-    """Return the parameters that name a run's shape and source again, and `others`, for a shell."""
-    given: dict[str, Any] = {"shape_file": parameters.shape_file, "text": parameters.text, **others}
-    given = {name: value for name, value in given.items() if value is not None}
-    if naming.implied(parameters.shape_file, parameters.text) != parameters.shape:
-        given = {"shape": parameters.shape, **given}
-    return write(given)
+    """Return what names a run's shape and source again, and `others` unless None, for a shell."""
+    named = naming.source(parameters.shape, parameters.shape_file, parameters.text)
+    return write(named | {name: value for name, value in others.items() if value is not None})
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -117,8 +115,7 @@ def _reads_as_text(name: str, value: str) -> bool:
 def _as_typed(group: type[Group], prefix: str = "") -> Iterator[str]:
     """Yield the names of the parameters whose model says that they are text as typed."""
     for name, field in group.model_fields.items():
-        extra = field.json_schema_extra
-        if isinstance(extra, dict) and extra.get("as_typed"):
+        if field.json_schema_extra == groups.AS_TYPED:
             yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
             yield from _as_typed(field.annotation, f"{prefix}{name}.")

@@ -116,9 +116,10 @@ class ProjectHooks:
             logger.warning(
                 "%s has no effect here: only %s takes it.", name, " and ".join(sorted(takers))
             )
-        sampler = self._parameters.sampling.sampler
-        if "sampling.eta" in self._given and sampler != "ddim":
-            logger.warning("sampling.eta has no effect on %s: only ddim takes it.", sampler)
+        if "sampling.eta" in self._given:
+            sampler = self._parameters.sampling.sampler
+            if "eta" not in diffusion.samplers.SAMPLERS[sampler].options:
+                logger.warning("sampling.eta has no effect on %s.", sampler)
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str) -> None:

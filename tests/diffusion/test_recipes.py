@@ -2,13 +2,18 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from pointillist import diffusion, shapes
 from pointillist.diffusion.config import Network, Sampling, Schedule, Training
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.groups import flatten
+
+CONF = Path(__file__).parents[2] / "conf"
 
 SCHEDULES = ["log_uniform", "linear", "quadratic", "cosine", "sigmoid", "rectified_flow"]
 PREDICTIONS = ["edm", "eps", "x0", "v", "flow"]
@@ -44,13 +49,13 @@ def truth():
     return GaussianMixture(torch.from_numpy(shapes.Normalizer.fit(points).apply(points)), 0.05)
 
 
-def trained(truth, schedule, prediction, target):
+def trained(truth, schedule, prediction, target, steps=800):
     """A small network after a training of a few seconds."""
     path = diffusion.schedules.make_path(Schedule(kind=schedule))
     network = Network(prediction=prediction, width=64, depth=2, input_features=64)
     fitted = diffusion.denoiser.fitted(network, truth)
     denoiser = diffusion.denoiser.initialize(fitted, path, seed=0)
-    training = Training(target=target, steps=800, batch_size=512, report_every=100)
+    training = Training(target=target, steps=steps, batch_size=512, report_every=100)
     generator = torch.Generator().manual_seed(0)
     for _ in diffusion.training.train(
         denoiser, truth.to("cpu", torch.float32), training, generator
@@ -98,6 +103,13 @@ def test_the_spread_has_every_choice():
     ("schedule", "prediction", "target"), list(itertools.product(SCHEDULES, PREDICTIONS, TARGETS))
 )
 def test_every_recipe_paints_the_shape(truth, schedule, prediction, target):
-    denoiser = trained(truth, schedule, prediction, target)
+    denoiser = trained(truth, schedule, prediction, target, steps=2000)
     for sampler in SAMPLERS:
         require_good_samples(truth, denoiser, sampler)
+
+
+def test_the_sweep_of_recipes_compares_the_presets():
+    sweep = yaml.safe_load((CONF / "base/sweeps.yml").read_text())["recipes"]
+    for entry, preset in zip(sweep["list"], ["ddpm", "ddim", "flow_matching"], strict=True):
+        own = yaml.safe_load((CONF / preset / "parameters.yml").read_text())
+        assert {**sweep["parameters"], **entry} == flatten(own)

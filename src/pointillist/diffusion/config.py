@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pointillist.groups import Group, Pair, PositivePair, alone, each_once
+from pointillist.groups import Group, Pair, PositivePair, Registered, alone, each_once
 
-SamplerName = Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
+SamplerName = Annotated[
+    str, Registered("pointillist.diffusion.samplers:SAMPLERS", known="dpmpp_2m_sde")
+]
 
 
 class Data(Group):
@@ -90,11 +92,11 @@ class Network(Group):
         "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
         "the flow eps - x0 (Lipman et al. 2023).",
     )
-    linear_path: bool = Field(
+    preconditioned: bool = Field(
         True,
-        description="Whether eps, x0, v and flow, too, tell how far what they predict is from the best "
-        "linear guess, so that points farther out than the network saw are no trouble; false: the "
-        "quantity itself, as in the two originals. edm always does.",
+        description="Whether the network's output is edm's residual whatever the prediction, which then "
+        "decides in which units errors count; false: it is the predicted quantity itself, as in the two "
+        "originals, and points farther out than the network saw go astray.",
     )
     sigma_data: float = Field(
         1.0,

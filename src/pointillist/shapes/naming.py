@@ -39,6 +39,13 @@ def implied(shape_file: str | None, text: str | None) -> str | None:
     return name_from(given) if given else None
 
 
+def source(shape: str, shape_file: str | None, text: str | None) -> dict[str, str]:
+    """Return the parameters that name a run's shape and source again."""
+    given = {"shape_file": shape_file, "text": text}
+    named = {name: value for name, value in given.items() if value is not None}
+    return named if implied(shape_file, text) == shape else {"shape": shape, **named}
+
+
 def known(given: str, *places: Iterable[str]) -> str:
     """Return the name of what `given` means: the very name in any of the `places`, else in another case.
 

@@ -155,7 +155,8 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
     if suffix in pictures.SUFFIXES:
         return materials.Picture(str(path), pictures.read(path), content)
     if suffix in vector.SUFFIXES:
-        return materials.Outlines(str(path), vector.read(path), content)
+        drawing = vector.read(path)
+        return materials.Outlines(str(path), drawing.lines, drawing.areas, content)
     return materials.Table(str(path), tables.read(path), content)
 
 
