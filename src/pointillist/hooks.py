@@ -35,7 +35,8 @@ class ConfigurationError(PointillistError, click.ClickException):
 class ProjectHooks:
     """Validation, the versions that belong together, progress, errors and the summary."""
 
-    def __init__(self) -> None:
+    def __init__(self, recording: tracking.MlflowHooks | None = None) -> None:
+        self._recording = recording
         self._parameters = Parameters()
         self._project = Path()
         self._explanation = Explanation(self._parameters, self._project)
@@ -155,6 +156,7 @@ class ProjectHooks:
             catalog,
             self._saved,
             summary.next_step(self._parameters, pipeline, version if self._pinned else None),
+            None if self._recording is None else self._recording.last_run,
         )
 
     @hook_impl(trylast=True)

@@ -24,6 +24,7 @@ def show(
     catalog: CatalogProtocol,
     saved: Iterable[str],
     next_step: str,
+    recorded: tracking.RunSummary | None,
 ) -> None:
     """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
 
@@ -39,8 +40,8 @@ def show(
         if (title := about.get("summary")) and isinstance(dataset, VersionedFile):
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
-    if (run := tracking.last_run()) is not None:
-        facts["MLflow run"] = run.shown
+    if recorded is not None:
+        facts["MLflow run"] = recorded.shown
     print_facts(facts | {"Next": next_step})
 
 

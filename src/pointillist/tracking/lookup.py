@@ -25,9 +25,8 @@ def model_versions(runs: str, settings: Mapping[str, Any], project: Path) -> str
     names = [name.strip() for name in runs.split("+")]
     if not any(_ID.fullmatch(name) for name in names):
         return "+".join(names)
-    chosen = stores.read_settings(settings)
-    store = stores.resolve(chosen, project)
-    client, experiment_id = stores.connect(store, chosen.experiment)
+    store = stores.resolve(settings, project)
+    client, experiment_id = stores.connect(store)
     with stores.in_words(store):
         found = client.search_runs([experiment_id], max_results=_MOST)
     return "+".join(_version(name, found) if _ID.fullmatch(name) else name for name in names)

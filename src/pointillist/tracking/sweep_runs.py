@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +24,7 @@ _MOST = 50_000
 _PATIENCE, _TRIES_AGAIN = 120.0, 2.0
 
 T = TypeVar("T")
+_trial: ContextVar[Mapping[str, str] | None] = ContextVar("trial", default=None)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Parent:
             If the store can't be reached.
         """
         client, experiment_id, store = _connected(settings, project)
-        about = {**tags, SWEEP: name, PROCESS: _process(), "mlflow.source.name": "pointillist"}
+        about = {**tags, SWEEP: name, PROCESS: this_process(), "mlflow.source.name": "pointillist"}
+        about = {key: store.masked(value) for key, value in about.items()}
         with stores.in_words(store):
             now = time.time_ns() // 1_000_000
             run = client.create_run(experiment_id, now, about, f"sweep {name}")
@@ -113,14 +117,14 @@ class Parent:
                 f"The sweep {prefix!r} is under way in process {pid}. Wait for its end, or stop it."
             )
         parent = cls(client, experiment_id, runs[0], store)
-        client.set_tag(parent.run_id, PROCESS, _process())
+        client.set_tag(parent.run_id, PROCESS, this_process())
         client.update_run(parent.run_id, "RUNNING")
         return parent
 
     def finished(self) -> dict[str, Child]:
         """Return the finished trials by key, after marking those KILLED whose process is no more."""
         with stores.in_words(self._store):
-            put_right(self._client, self._experiment_id)
+            mark_killed(self._client, self._experiment_id)
             return finished_children(self._client, self._experiment_id, self.run_id)
 
     def log(self, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
@@ -140,9 +144,25 @@ class Parent:
             self._client.set_terminated(self.run_id, status)
 
     def put_right(self) -> None:
-        """Mark as KILLED what was cut off on this machine, as `put_right` does."""
+        """Mark as KILLED what was cut off on this machine, as `mark_killed` does."""
         with stores.in_words(self._store):
-            put_right(self._client, self._experiment_id)
+            mark_killed(self._client, self._experiment_id)
+
+
+@contextmanager
+def trial_of(parent_run_id: str, key: str, sweep: str, name: str) -> Iterator[None]:
+    """Let the runs of the block be the trial `key` of a sweep: children of its run, called `name`."""
+    tags = {"mlflow.parentRunId": parent_run_id, "mlflow.runName": name, KEY: key, SWEEP: sweep}
+    token = _trial.set(tags)
+    try:
+        yield
+    finally:
+        _trial.reset(token)
+
+
+def tags_of_trial() -> Mapping[str, str]:
+    """Return the tags that a run has as a trial; none outside `trial_of`."""
+    return _trial.get() or {}
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -189,13 +209,14 @@ def record_failure(
         query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`{KEY}` = '{tags[KEY]}'"
         runs = client.search_runs([experiment_id], query)
         if all(run.info.status == "KILLED" for run in runs):
-            about = {"mlflow.parentRunId": run_id, PROCESS: _process(), **tags, "error": error}
+            about = {"mlflow.parentRunId": run_id, PROCESS: this_process(), **tags}
+            about["error"] = store.masked(error)
             name = about.pop("mlflow.runName", None)
             run = client.create_run(experiment_id, tags=about, run_name=name)
             client.set_terminated(run.info.run_id, "FAILED")
 
 
-def put_right(client: MlflowClient, experiment_id: str) -> None:
+def mark_killed(client: MlflowClient, experiment_id: str) -> None:
     """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
     query = "attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment_id], query):
@@ -207,11 +228,10 @@ def put_right(client: MlflowClient, experiment_id: str) -> None:
 def _connected(
     settings: Mapping[str, Any], project: Path
 ) -> tuple[MlflowClient, str, stores.Store]:
-    chosen = stores.read_settings(settings)
-    store = stores.resolve(chosen, project)
-    client, experiment_id = stores.connect(store, chosen.experiment)
-    return client, experiment_id, store
+    store = stores.resolve(settings, project)
+    return *stores.connect(store), store
 
 
-def _process() -> str:
+def this_process() -> str:
+    """Return what the tag PROCESS says of this process."""
     return f"{processes.host()}:{os.getpid()}"
