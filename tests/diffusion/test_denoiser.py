@@ -41,10 +41,20 @@ def defined(prediction, alpha, sigma):
 @pytest.mark.parametrize(("alpha", "sigma"), [(1.0, 0.3), (0.8, 0.6), (0.3, 0.7), (1.0, 20.0)])
 def test_coefficients_turn_each_prediction_into_x0(prediction, alpha, sigma):
     x = alpha * x0 + sigma * eps
-    c_skip, c_out = coefficients(prediction, torch.tensor(alpha), torch.tensor(sigma))
+    c_skip, c_out = coefficients(
+        prediction, torch.tensor(alpha), torch.tensor(sigma), linear_path=False
+    )
     torch.testing.assert_close(
         c_skip * x + c_out * defined(prediction, alpha, sigma), x0, atol=1e-4, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("prediction", ["edm", "eps", "x0", "v", "flow"])
+def test_without_an_output_a_denoiser_is_exact_for_gaussian_data(prediction):
+    """x_0 ~ N(0, s^2): E[x_0 | x_t] = alpha s^2 / (alpha^2 s^2 + sigma^2) x_t, however far out x_t is."""
+    alpha, sigma, s = torch.tensor([1.0, 0.3, 0.006]), torch.tensor([0.3, 0.7, 1.0]), 0.8
+    c_skip, _ = coefficients(prediction, alpha, sigma, sigma_data=s)
+    torch.testing.assert_close(c_skip, alpha * s**2 / (alpha**2 * s**2 + sigma**2))
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 1.0])

@@ -7,16 +7,22 @@ import shlex
 import shutil
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from pointillist.diffusion.config import Sampling
 from pointillist.groups import nested
-from pointillist.models import TrainedDenoiser
+from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist.parameters import Parameters
+from pointillist.pipelines.report import again as report
 
 QUICK = {
     "tracking": False,
@@ -109,3 +115,40 @@ def test_what_the_report_prints_makes_the_same_model_again(
     for name, weights in one.denoiser.state_dict().items():
         assert torch.equal(weights, other.denoiser.state_dict()[name]), name
     np.testing.assert_array_equal(samples, repeated)
+
+
+def model_and_chain(**changed: object) -> tuple[TrainedDenoiser, ReverseChain]:
+    """The parts of a run that say how it was made."""
+    parameters = Parameters().model_dump(mode="json")
+    groups = {name: parameters[name] for name in ("data", "schedule", "network", "training")}
+    origin = {name: parameters[name] for name in ("shape_file", "text", "source", "threads")}
+    about = {"shape": "dino", "seed": 0, "origin": origin, **changed}
+    model = SimpleNamespace(
+        shape=about["shape"], parameters={"seed": 0, **groups}, origin=about["origin"]
+    )
+    chain = SimpleNamespace(sampling=Sampling(), seed=about["seed"])
+    return cast(TrainedDenoiser, model), cast(ReverseChain, chain)
+
+
+def test_samples_of_another_seed_have_a_command_of_their_own() -> None:
+    assert report.again(*model_and_chain()).commands == ["kedro run --params shape=dino"]
+    assert report.again(*model_and_chain(seed=7)).commands == [
+        "kedro run --params shape=dino",
+        "kedro run --pipelines sample,evaluate,render --params shape=dino,seed=7",
+    ]
+
+
+def test_a_model_that_does_not_say_where_its_points_came_from_is_no_secret() -> None:
+    assert report.again(*model_and_chain()).origin_is_known
+    assert not report.again(*model_and_chain(origin={})).origin_is_known
+
+
+@pytest.mark.parametrize(
+    "word", ["a, b", "null", "007", "#a", "a: b", "&a", " a", "yes", "'a'", "!b", "a=b", "~"]
+)
+def test_what_a_command_line_would_change_stands_in_a_file(word: str) -> None:
+    origin = {"text": word}
+    printed = report.again(*model_and_chain(origin=origin))
+    (content,) = printed.files.values()
+    assert list(printed.files) == ["conf/local/globals.yml"]
+    assert yaml.safe_load(content) == {"text": word}

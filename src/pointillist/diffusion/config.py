@@ -90,6 +90,12 @@ class Network(Group):
         "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
         "the flow eps - x0 (Lipman et al. 2023).",
     )
+    linear_path: bool = Field(
+        True,
+        description="Whether eps, x0, v and flow, too, tell how far what they predict is from the best "
+        "linear guess, so that points farther out than the network saw are no trouble; false: the "
+        "quantity itself, as in the two originals. edm always does.",
+    )
     sigma_data: float = Field(
         1.0,
         gt=0,
@@ -264,11 +270,10 @@ class Sampling(Group):
     eta: float = Field(
         0.0, ge=0, le=1, description="Noise of ddim: 0 is deterministic, 1 is ancestral."
     )
-    rho: float | None = Field(
-        7.0,
-        gt=0,
-        le=100,
-        description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time.",
+    rho: Annotated[float, Field(gt=0, le=100)] | Literal["auto"] | None = Field(
+        "auto",
+        description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time; auto: "
+        "7, but for ddpm, ddim and euler on a discrete path its own times, evenly.",
     )
     sigma_max: float | None = Field(
         None,

@@ -54,11 +54,12 @@ def coefficients(
     sigma: Tensor,
     sigma_data: float = 1.0,
     bandwidth: float = 0.0,
+    linear_path: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Return c_skip and c_out, by which the output F becomes x_0 = c_skip x_t + c_out F.
 
     ========== ================================== =============================================
-    prediction F is                               source
+    prediction F tells of                         source
     ========== ================================== =============================================
     eps        the noise eps                      Ho et al. 2020, eq. 15
     x0         the clean point                    Luo 2022, eq. 99
@@ -67,10 +68,30 @@ def coefficients(
     edm        the preconditioned residual        Karras et al. 2022, table 1
     ========== ================================== =============================================
 
-    With a `bandwidth`, edm's F tells the anchor a of a point, E[a | x_t] being what the table says for
+    c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`,
+    whatever the prediction: F is how far what it tells of is from that guess. An error of F counts as
+    much as in the papers, but what x_t itself says need not be learnt, and holds for any x_t. Without
+    this `linear_path`, F is the quantity itself: a bounded network then can't follow points farther out
+    than it saw, and 1 / alpha makes much of a small error.
+
+    With a `bandwidth`, edm's F tells of the anchor a of a point, E[a | x_t] being what the table says for
     noise tau; E[x_0 | x_t] = (sigma^2 E[a | x_t] + alpha h^2 x_t) / tau^2 then follows exactly.
     Without one, a is x_0.
     """
+    tau = anchor_noise(alpha, sigma, bandwidth)
+    variance = (alpha * sigma_data) ** 2 + tau**2
+    share = (sigma / tau) ** 2
+    if prediction == "edm":
+        c_out = share * tau * sigma_data * variance.rsqrt()
+    else:
+        own_skip, c_out = _own_coefficients(prediction, alpha, sigma)
+        if not linear_path:
+            return own_skip, c_out
+    return share * alpha * sigma_data**2 / variance + alpha * (bandwidth / tau) ** 2, c_out
+
+
+def _own_coefficients(prediction: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the c_skip and c_out by which the quantity itself becomes x_0."""
     if prediction == "eps":
         return 1 / alpha, -sigma / alpha
     if prediction == "x0":
@@ -78,13 +99,7 @@ def coefficients(
     if prediction == "v":
         variance = alpha**2 + sigma**2
         return alpha / variance, -sigma * variance.rsqrt()
-    if prediction == "flow":
-        return 1 / (alpha + sigma), -sigma / (alpha + sigma)
-    tau = anchor_noise(alpha, sigma, bandwidth)
-    variance = (alpha * sigma_data) ** 2 + tau**2
-    share = (sigma / tau) ** 2
-    skip = share * alpha * sigma_data**2 / variance + alpha * (bandwidth / tau) ** 2
-    return skip, share * tau * sigma_data * variance.rsqrt()
+    return 1 / (alpha + sigma), -sigma / (alpha + sigma)
 
 
 class FourierFeatures(nn.Module):
@@ -192,7 +207,12 @@ class Denoiser(nn.Module):
         """Return the c_skip and c_out of the network's own prediction."""
         network = self.network
         return coefficients(
-            network.prediction, alpha, sigma, network.sigma_data, network.bandwidth or 0.0
+            network.prediction,
+            alpha,
+            sigma,
+            network.sigma_data,
+            network.bandwidth or 0.0,
+            network.linear_path,
         )
 
     def predict(self, x: Tensor, t: Tensor) -> Tensor:

@@ -19,7 +19,13 @@ from torch import Tensor
 from pointillist.diffusion.config import Sampling
 from pointillist.diffusion.denoiser import Denoise, Denoiser
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.schedules import Level, Path, levels, noisiest
+from pointillist.diffusion.schedules import DiscretePath, Level, Path, levels, noisiest
+
+_RHO = 7.0
+"""Of Karras et al. 2022, table 1."""
+
+_OWN_TIMES = ("ddpm", "ddim", "euler")
+"""Samplers whose papers walk the times of a discrete path evenly."""
 
 Sampler = Callable[[Denoise, Tensor, list[Level], torch.Generator], Iterator[Tensor]]
 
@@ -246,8 +252,12 @@ def reverse_chain(
 
 
 def chain_levels(path: Path, sampling: Sampling) -> list[Level]:
-    """Return the noise levels that a chain visits."""
-    return levels(path, sampling.steps, sampling.rho, sampling.sigma_max, sampling.sigma_min)
+    """Return the noise levels of a chain; those that coincide on a discrete path are merged."""
+    rho = sampling.rho
+    if rho == "auto":
+        own_times = isinstance(path, DiscretePath) and sampling.sampler in _OWN_TIMES
+        rho = None if own_times else _RHO
+    return levels(path, sampling.steps, rho, sampling.sigma_max, sampling.sigma_min)
 
 
 def _chunks(sampling: Sampling) -> list[int]:

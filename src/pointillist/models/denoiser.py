@@ -213,7 +213,10 @@ def _denoiser(file: Tensors, parameters: Mapping[str, Any]) -> Denoiser:
     """Build the network and give it the file's weights. Raises what pydantic and torch raise."""
     denoiser = Denoiser(
         # Release 0.1.0 kept the fitted network in place of the one that was asked for.
-        Network.model_validate(file.metadata.get("network", parameters["network"])),
+        # Its outputs were the quantities themselves.
+        Network.model_validate(
+            file.metadata.get("network", {"linear_path": False, **parameters["network"]})
+        ),
         make_path(Schedule.model_validate(parameters["schedule"])),
     )
     weights = {

@@ -45,6 +45,8 @@ class Again:
     """By path: YAML of what a command line can't hold."""
     source: str = ""
     """A file that it reads."""
+    origin_is_known: bool = True
+    """Whether the model says where its points came from."""
 
 
 def page(

@@ -38,7 +38,9 @@ def again(model: models.TrainedDenoiser, chain: models.ReverseChain) -> renderin
     if chain.seed != model.parameters["seed"]:
         sampled = {"shape": model.shape, "seed": chain.seed, **_changed(_of_chain(chain))}
         commands += _command(" --pipelines sample,evaluate,render", sampled)[0]
-    return rendering.report.Again(commands, files, model.origin.get("shape_file") or "")
+    return rendering.report.Again(
+        commands, files, model.origin.get("shape_file") or "", bool(model.origin)
+    )
 
 
 def _asked(model: models.TrainedDenoiser, sampling: Sampling) -> Values:
