@@ -5,6 +5,7 @@ import gc
 import os
 import warnings
 
+from pointillist.config_loader import AnywhereConfigLoader
 from pointillist.hooks import ProjectHooks
 from pointillist.sessions import UniqueSessions
 from pointillist.tracking import MlflowHooks
@@ -21,6 +22,7 @@ atexit.register(gc.freeze)
 _recording = MlflowHooks()
 HOOKS = (ProjectHooks(_recording), _recording)
 SESSION_STORE_CLASS = UniqueSessions
+CONFIG_LOADER_CLASS = AnywhereConfigLoader
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_ARGS = {

@@ -166,16 +166,16 @@ def test_run_carries_the_model_that_it_saved_not_the_newest(place):
 
 def test_failure_is_recorded_with_its_first_line(place):
     def fail(points):
-        raise ValueError("no such luck\nsecond line")
+        raise ValueError("no luck at ftp://me:hunter2@x\nsecond line")
 
-    with pytest.raises(ValueError, match="no such luck"):
+    with pytest.raises(ValueError, match="no luck"):
         place.run(
             [node(fail, "shape_points", "metrics", "sample")],
             shape_points=MemoryDataset(POINTS),
             metrics=versioned(place.folder, "metrics", "s1"),
         )
     (recorded,) = place.runs()[1]
-    assert (recorded.info.status, recorded.data.tags["error"]) == ("FAILED", "no such luck")
+    assert (recorded.info.status, recorded.data.tags["error"]) == ("FAILED", "no luck at ftp://x")
     assert progress._listeners == []
 
 
@@ -254,6 +254,20 @@ def test_process_that_ends_early_says_how(place, ending):
     (recorded,) = place.runs()[1]
     assert recorded.info.status == status, result.stderr
     assert not (place.folder / "mlruns").exists()
+
+
+def test_process_that_is_killed_is_said_and_recorded_by_the_next(place):
+    work = "import os; os.kill(os.getpid(), 9)"
+    script = SCRIPT.format(tests=str(Path(__file__).parent), work=work, folder=str(place.folder))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script], cwd=place.folder, env=environment, check=False)
+    assert len(list((place.folder / ".mlflow-outbox").glob("*.json"))) == 1
+    place.train("s2")
+    killed, trained = place.runs()[1]
+    assert (killed.info.status, trained.info.status) == ("KILLED", "FINISHED")
+    assert killed.data.params["shape"] == "dino"
+    assert killed.inputs.dataset_inputs
+    assert not list((place.folder / ".mlflow-outbox").iterdir())
 
 
 def test_mlflow_costs_nothing_until_it_is_needed():

@@ -117,9 +117,11 @@ def resolve(values: Mapping[str, Any], project: Path) -> Store:
 
 def configured(project: Path) -> Store:
     """Return the store of a project by its conf/base and conf/local. Raises PointillistError."""
-    from kedro.config import MissingConfigException, OmegaConfigLoader
+    from kedro.config import MissingConfigException
 
-    loader = OmegaConfigLoader(
+    from pointillist.config_loader import AnywhereConfigLoader
+
+    loader = AnywhereConfigLoader(
         str(project / "conf"),
         base_env="base",
         default_run_env="local",
@@ -155,6 +157,8 @@ def connect(store: Store) -> tuple[MlflowClient, str]:
     """
     for noisy in ("alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It would print the address as it is, password and all.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     # It logs a traceback of what it then raises.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
