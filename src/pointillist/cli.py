@@ -14,6 +14,7 @@ from typing import Any
 import click
 import yaml
 from kedro import KedroDeprecationWarning, runner
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.project import LOGGING
@@ -22,9 +23,9 @@ from kedro.io.core import DatasetNotFoundError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pointillist.errors import PointillistError, nearest
+from pointillist.errors import PointillistError, first_line, nearest
 from pointillist.groups import flatten
-from pointillist.terminal import display
+from pointillist.terminal import accept_any_text, display
 
 _RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 
@@ -54,7 +55,7 @@ class _Run(click.Command):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             display.stop()
-            click.echo("Stopped.", err=True)
+            click.echo("Stopped. The same command with resume=true continues a training.", err=True)
             ctx.exit(130)
         finally:
             display.stop()
@@ -63,8 +64,14 @@ class _Run(click.Command):
 @contextmanager
 def _in_words() -> Iterator[None]:
     """Turn errors that a person can mend into messages; others keep their traceback."""
+    accept_any_text()
     try:
         yield
+    except MissingConfigException as error:
+        raise click.ClickException(
+            f"{first_line(error)}\nRun in the folder of a project, or name its configuration: "
+            "--conf-source PATH"
+        ) from None
     except (PointillistError, KedroCliError, DatasetNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     except (YAMLError, OmegaConfBaseException) as error:

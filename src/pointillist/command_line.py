@@ -8,6 +8,7 @@ from typing import Any
 import click
 from omegaconf import OmegaConf
 
+from pointillist import groups
 from pointillist.errors import nearest
 from pointillist.groups import flatten, nested
 from pointillist.parameters import Parameters
@@ -59,12 +60,11 @@ def _hint(part: str, given: dict[str, Any]) -> str:
 
 def _as_typed() -> frozenset[str]:
     """Return the names of the parameters whose model says that they are text as typed."""
-    schema = Parameters.model_json_schema()
-    found = {name for name, field in schema["properties"].items() if field.get("as_typed")}
-    for name, field in schema["properties"].items():
-        if reference := field.get("$ref") or (field.get("allOf") or [{}])[0].get("$ref"):
-            group = schema["$defs"][reference.rsplit("/", 1)[-1]]["properties"]
-            found |= {f"{name}.{member}" for member, f in group.items() if f.get("as_typed")}
+    found = set()
+    for name, field in Parameters.model_fields.items():
+        group = getattr(field.annotation, "model_fields", None)
+        members = {name: field} if group is None else {f"{name}.{k}": f for k, f in group.items()}
+        found |= {k for k, f in members.items() if f.json_schema_extra == groups.AS_TYPED}
     return frozenset(found)
 
 

@@ -16,10 +16,12 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from pointillist import diffusion, records, shapes, stages, summary, tracking
+from pointillist.command_line import AS_TYPED
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
 from pointillist.explanation import Explanation
+from pointillist.groups import flatten
 from pointillist.models import Stored
 from pointillist.parameters import Parameters, validate
 from pointillist.terminal import display
@@ -40,6 +42,7 @@ class ProjectHooks:
         self._parameters = Parameters()
         self._project = Path()
         self._explanation = Explanation(self._parameters, self._project)
+        self._given: list[str] = []
         self._pinned: records.Versions = {}
         self._loaded: records.Versions = {}
         self._saved: list[str] = []
@@ -57,6 +60,8 @@ class ProjectHooks:
             for name in ("run", "runs"):
                 if (named := getattr(self._parameters, name)) is not None:
                     values[name] = tracking.model_versions(named, settings, self._project)
+            # What names the source has its effect on the catalog.
+            self._given = [*({*flatten(context.config_loader.runtime_params)} - AS_TYPED)]
             run = values.get("run")
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:
@@ -90,12 +95,24 @@ class ProjectHooks:
                 self._explanation.require(name, dataset)
                 if version := dataset.resolve_load_version():
                     self._loaded[name] = version
+        self._warn_of_what_has_no_effect(pipeline)
         records.require_one_run(self._project, self._loaded, stages.making(pipelines))
         atomic.sweep(self._project, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
             diffusion.devices.use_threads(self._parameters.threads)
         display.start()
+
+    def _warn_of_what_has_no_effect(self, pipeline: Pipeline) -> None:
+        """Name the parameters that were given and that nothing of this run takes."""
+        for name, takers in stages.without_effect(self._given, pipeline, pipelines).items():
+            logger.warning(
+                "%s has no effect here: only %s takes it.", name, " and ".join(sorted(takers))
+            )
+        if "sampling.eta" in self._given:
+            sampler = self._parameters.sampling.sampler
+            if "eta" not in diffusion.samplers.SAMPLERS[sampler].options:
+                logger.warning("sampling.eta has no effect on %s.", sampler)
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str) -> None:

@@ -23,7 +23,7 @@ from pointillist.diffusion.config import (
     Training,
 )
 from pointillist.errors import PointillistError, nearest
-from pointillist.groups import Group, flatten
+from pointillist.groups import AS_TYPED, Group, flatten
 from pointillist.rendering.config import Player, Rendering
 from pointillist.shapes.config import Source
 
@@ -78,7 +78,7 @@ class Parameters(Group):
         min_length=1,
         max_length=200,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="Name of the shape: one that `kedro shapes` lists, which knows your files in "
         "data/01_raw too.",
     )
@@ -86,7 +86,7 @@ class Parameters(Group):
         None,
         min_length=1,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="Path of a table of points (CSV, TSV, Parquet, JSON, NPY), a drawing (SVG) or a "
         "picture (PNG, JPEG, WebP); its stem names the shape unless `shape` does.",
     )
@@ -95,7 +95,7 @@ class Parameters(Group):
         min_length=1,
         max_length=200,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="A word to write; it names the shape unless `shape` does.",
     )
     max_megabytes: float = Field(

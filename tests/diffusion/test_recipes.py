@@ -2,13 +2,18 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from pointillist import diffusion, shapes
 from pointillist.diffusion.config import Network, Sampling, Schedule, Training
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.groups import flatten
+
+CONF = Path(__file__).parents[2] / "conf"
 
 SCHEDULES = ["log_uniform", "linear", "quadratic", "cosine", "sigmoid", "rectified_flow"]
 PREDICTIONS = ["edm", "eps", "x0", "v", "flow"]
@@ -101,3 +106,10 @@ def test_every_recipe_paints_the_shape(truth, schedule, prediction, target):
     denoiser = trained(truth, schedule, prediction, target)
     for sampler in SAMPLERS:
         require_good_samples(truth, denoiser, sampler)
+
+
+def test_the_sweep_of_recipes_compares_the_presets():
+    sweep = yaml.safe_load((CONF / "base/sweeps.yml").read_text())["recipes"]
+    for entry, preset in zip(sweep["list"], ["ddpm", "ddim", "flow_matching"], strict=True):
+        own = yaml.safe_load((CONF / preset / "parameters.yml").read_text())
+        assert {**sweep["parameters"], **entry} == flatten(own)

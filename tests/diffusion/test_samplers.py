@@ -27,7 +27,8 @@ def start(n: int = 64, scale: float = 1.0) -> torch.Tensor:
 
 def run(name, denoise, path, x, visited, seed=0, eta=0.0):
     generator = torch.Generator().manual_seed(seed)
-    return list(samplers.get_sampler(name, eta)(denoise, x, visited, generator))
+    options = {"eta": eta} if name == "ddim" else {}
+    return list(samplers.SAMPLERS[name].walk(denoise, x, visited, generator, **options))
 
 
 def vp_scheduler(cls, **options):
@@ -227,7 +228,7 @@ def test_stochastic_solvers_converge_weakly_at_order_one(name, order):
         variance = visited[0].sigma ** 2 + deviation**2
         for now, then in pairwise(visited[:-1]):
             one = torch.ones(1, 2).double()
-            noiseless = samplers.get_sampler(name)
+            noiseless = samplers.SAMPLERS[name].walk
             gain = _without_noise(noiseless, denoise, one, [now, then])
             added = (
                 now.noise_ratio**2 - then.noise_ratio**2

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from torch import Tensor
@@ -17,9 +16,6 @@ from pointillist.diffusion import samplers
 from pointillist.diffusion.config import Samplers, Sampling
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.diffusion.schedules import Path
-
-NAMES: tuple[str, ...] = get_args(Sampling.model_fields["sampler"].annotation)
-"""Every sampler there is."""
 
 Score = Callable[[Tensor], dict[str, float]]
 """Points (n, 2), model coordinates -> figures of quality, by name."""
@@ -48,7 +44,7 @@ class Cell:
 
 def total_cells(denoisers: int, options: Samplers) -> int:
     """Return how many cells the table of so many denoisers has."""
-    return len(NAMES) * denoisers * len(options.nfe)
+    return len(samplers.SAMPLERS) * denoisers * len(options.nfe)
 
 
 def cells(
@@ -63,7 +59,9 @@ def cells(
 
     `generator` gives every cell the same randomness; `start` is `samplers.start_distribution`'s.
     """
-    places = ((s, d, budget) for s in NAMES for d in denoisers for budget in options.nfe)
+    places = (
+        (s, d, budget) for s in samplers.SAMPLERS for d in denoisers for budget in options.nfe
+    )
     for step, (sampler, name, budget) in enumerate(places, start=1):
         sampling = Sampling.model_validate(
             {

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pointillist.groups import Group, Pair, PositivePair, alone, each_once
+from pointillist.groups import Group, Pair, PositivePair, Registered, alone, each_once
 
-SamplerName = Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
+SamplerName = Annotated[
+    str, Registered("pointillist.diffusion.samplers:SAMPLERS", known="dpmpp_2m_sde")
+]
 
 
 class Data(Group):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -24,10 +23,37 @@ from pointillist.diffusion.schedules import DiscretePath, Level, Path, levels, n
 _RHO = 7.0
 """Of Karras et al. 2022, table 1."""
 
-_OWN_TIMES = ("ddpm", "ddim", "euler")
-"""Samplers whose papers walk the times of a discrete path evenly."""
+Steps = Callable[..., Iterator[Tensor]]
+"""(denoise, x, levels, generator, **options) -> the points at each level after the first."""
 
-Sampler = Callable[[Denoise, Tensor, list[Level], torch.Generator], Iterator[Tensor]]
+
+@dataclass(frozen=True)
+class Sampler:
+    """A published algorithm as `sampling.sampler` knows it."""
+
+    walk: Steps
+    calls: int = 1
+    """Calls of the denoiser in a step; with 2, the last step has one."""
+    own_times: bool = False
+    """Whether its paper walks the times of a discrete path evenly."""
+    options: tuple[str, ...] = ()
+    """Members of the group `sampling` that it takes."""
+
+
+SAMPLERS: dict[str, Sampler] = {}
+"""By name: what `sampling.sampler` allows."""
+
+
+def sampler(
+    calls: int = 1, own_times: bool = False, options: tuple[str, ...] = ()
+) -> Callable[[Steps], Steps]:
+    """Register the function that follows under its name."""
+
+    def register(walk: Steps) -> Steps:
+        SAMPLERS[walk.__name__] = Sampler(walk, calls, own_times, options)
+        return walk
+
+    return register
 
 
 def _at(level: Level, x: Tensor) -> Tensor:
@@ -45,6 +71,7 @@ def posterior_variance(now: Level, then: Level) -> float:
     return step_variance * (then.sigma / now.sigma) ** 2
 
 
+@sampler(own_times=True)
 def ddpm(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -58,6 +85,7 @@ def ddpm(
         yield x
 
 
+@sampler(own_times=True, options=("eta",))
 def ddim(
     denoise: Denoise,
     x: Tensor,
@@ -76,6 +104,7 @@ def ddim(
         yield x
 
 
+@sampler(own_times=True)
 def euler(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -90,6 +119,7 @@ def euler(
         yield x
 
 
+@sampler(calls=2)
 def heun(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -116,6 +146,7 @@ def _extrapolated(x0: Tensor, h: float, previous: tuple[Tensor, float] | None) -
     return x0 + h / (2 * h_before) * (x0 - x0_before)
 
 
+@sampler()
 def dpmpp_2m(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -133,6 +164,7 @@ def dpmpp_2m(
         yield x
 
 
+@sampler()
 def sde(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -153,6 +185,7 @@ def sde(
         yield x
 
 
+@sampler()
 def dpmpp_2m_sde(
     denoise: Denoise, x: Tensor, levels: list[Level], generator: torch.Generator
 ) -> Iterator[Tensor]:
@@ -175,27 +208,12 @@ def dpmpp_2m_sde(
         yield x
 
 
-def get_sampler(name: str, eta: float = 0.0) -> Sampler:
-    """Return the sampler called `name`; `eta` is DDIM's."""
-    if name == "ddim":
-        return partial(ddim, eta=eta)
-    named: dict[str, Sampler] = {
-        "ddpm": ddpm,
-        "euler": euler,
-        "heun": heun,
-        "dpmpp_2m": dpmpp_2m,
-        "dpmpp_2m_sde": dpmpp_2m_sde,
-        "sde": sde,
-    }
-    return named[name]
-
-
 def steps_within(name: str, evaluations: int) -> int:
     """Return the most steps, at least 1, that the sampler takes with so many calls of the denoiser.
 
     Heun's method calls it twice a step, but once in the last.
     """
-    return (evaluations + 1) // 2 if name == "heun" else evaluations
+    return (evaluations + 1) // 2 if SAMPLERS[name].calls == 2 else evaluations
 
 
 def start_distribution(
@@ -245,8 +263,9 @@ def reverse_chain(
     x = mean.to(device) + z @ factor.to(device).T
     visited = chain_levels(path, sampling)
     yield ChainState(0, visited[0], x)
-    sampler = get_sampler(sampling.sampler, sampling.eta)
-    states = sampler(denoise, x, visited, generator)
+    chosen = SAMPLERS[sampling.sampler]
+    options = {name: getattr(sampling, name) for name in chosen.options}
+    states = chosen.walk(denoise, x, visited, generator, **options)
     for step, (level, state) in enumerate(zip(visited[1:], states, strict=True), start=1):
         yield ChainState(step, level, state)
 
@@ -255,7 +274,7 @@ def chain_levels(path: Path, sampling: Sampling) -> list[Level]:
     """Return the noise levels of a chain; those that coincide on a discrete path are merged."""
     rho = sampling.rho
     if rho == "auto":
-        own_times = isinstance(path, DiscretePath) and sampling.sampler in _OWN_TIMES
+        own_times = isinstance(path, DiscretePath) and SAMPLERS[sampling.sampler].own_times
         rho = None if own_times else _RHO
     return levels(path, sampling.steps, rho, sampling.sigma_max, sampling.sigma_min)
 

@@ -6,6 +6,7 @@ A line is an array (M, 2); one that is closed repeats its first point at its end
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,26 +102,50 @@ def inside(lines: Sequence[np.ndarray], n: int, seed: int) -> np.ndarray:
     """
     import numpy as np
 
-    from pointillist.shapes import pictures
-
     low = np.min([line.min(0) for line in lines], axis=0)
     extent = float(np.ptp(np.concatenate(lines), axis=0).max())
     if extent == 0:
         raise ValueError("the lines enclose nothing")
     scale = _MASK / extent
     winding = _winding([(line - low) * scale for line in lines])
-    if not winding.any():
-        raise ValueError("the lines enclose nothing")
-    placed = pictures.place(
-        (winding != 0).astype(np.float32),
-        n,
-        invert=False,
-        threshold=0,
-        contrast=1,
-        seed=seed,
-        source="the mask",
-    )
-    return placed / scale + low
+    return Areas(winding != 0, (low[0], low[1]), 1 / scale).place(n, seed)
+
+
+@dataclass(frozen=True)
+class Areas:
+    """What is to be filled, as pixels."""
+
+    mask: np.ndarray
+    """(height, width), bool, rows from the top."""
+    corner: tuple[float, float]
+    """The lower left corner of the mask, y upwards."""
+    pixel: float
+    """The side of a pixel."""
+
+    def place(self, n: int, seed: int) -> np.ndarray:
+        """Return n points (n, 2), spread evenly over where the mask is true.
+
+        Raises
+        ------
+        ValueError
+            If that is nowhere.
+        """
+        import numpy as np
+
+        from pointillist.shapes import pictures
+
+        if not self.mask.any():
+            raise ValueError("the lines enclose nothing")
+        placed = pictures.place(
+            self.mask.astype(np.float32),
+            n,
+            invert=False,
+            threshold=0,
+            contrast=1,
+            seed=seed,
+            source="the mask",
+        )
+        return placed * self.pixel + self.corner
 
 
 def _winding(lines: Sequence[np.ndarray]) -> np.ndarray:

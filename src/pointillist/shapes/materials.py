@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pointillist.shapes.config import Source
+    from pointillist.shapes.curves import Areas
 
 _ALONG_LINES, _IN_AREAS = 1000, 4000
 
@@ -51,27 +52,31 @@ class Table:
 
 @dataclass(frozen=True)
 class Outlines:
-    """A drawing: lines to walk along or, if they enclose something, to fill."""
+    """Lines to walk along or, if they enclose something, to fill: a drawing or the letters of a word."""
 
     name: str
     lines: Sequence[np.ndarray]
     """Polylines (M, 2), y upwards; a closed one ends where it begins."""
+    areas: Areas | None = None
+    """What is to be filled; None: where the lines wind around a point."""
     takes: ClassVar[frozenset[str]] = frozenset({"n_points", "filled"})
 
     def place(self, options: Source) -> pd.DataFrame:
-        """Place points evenly along the lines, or evenly over what they enclose."""
+        """Place points evenly along the lines, or evenly over what is filled."""
         from pointillist.shapes import curves
 
         _refuse_others(options, self.takes, self.name)
         n = self.size(options)
-        if options.filled:
-            try:
+        if not options.filled:
+            return _frame(curves.along(self.lines, n), self.name)
+        try:
+            if self.areas is None:
                 return _frame(curves.inside(self.lines, n, options.seed), self.name)
-            except ValueError:
-                raise PointillistError(
-                    f"The lines of {self.name} enclose nothing to fill. Leave source.filled out."
-                ) from None
-        return _frame(curves.along(self.lines, n), self.name)
+            return _frame(self.areas.place(n, options.seed), self.name)
+        except ValueError:
+            raise PointillistError(
+                f"The lines of {self.name} enclose nothing to fill. Leave source.filled out."
+            ) from None
 
     def size(self, options: Source) -> int:
         """Return the number asked for, or the default."""

@@ -54,15 +54,20 @@ def of_run(
 
 def source(shape: str, shape_file: str | None, text: str | None) -> str:
     """Return the parameters that name a run's source again, quoted for a shell."""
+    return shlex.quote(parameters_of(shape, shape_file, text))
+
+
+def parameters_of(shape: str, shape_file: str | None, text: str | None) -> str:
+    """Return the parameters that name a run's source again."""
     given = {"shape_file": shape_file, "text": text}
-    parts = [f"{name}={_escaped(value)}" for name, value in given.items() if value is not None]
+    parts = [f"{name}={escaped(value)}" for name, value in given.items() if value is not None]
     implied = Path(shape_file).stem if shape_file else text
     if implied is None or name_from(implied) != shape:
-        parts.insert(0, f"shape={_escaped(shape)}")
-    return shlex.quote(",".join(parts))
+        parts.insert(0, f"shape={escaped(shape)}")
+    return ",".join(parts)
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """Return a value as a command line takes it, where a comma ends one."""
     return value.replace(",", "\\,")
 

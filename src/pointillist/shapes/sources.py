@@ -149,7 +149,8 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
     if suffix in pictures.SUFFIXES:
         return materials.Picture(str(path), pictures.read(path))
     if suffix in vector.SUFFIXES:
-        return materials.Outlines(str(path), vector.read(path))
+        drawing = vector.read(path)
+        return materials.Outlines(str(path), drawing.lines, drawing.areas)
     return materials.Table(str(path), tables.read(path))
 
 

@@ -1,40 +1,55 @@
-"""Drawings: the lines of an SVG file.
+"""Drawings: what an SVG file shows, as lines and as areas.
 
-The file may come from anybody. Before svgelements reads it, defusedxml refuses entities, and what would
-reach outside the file, or unfold to more than a bound, is refused too; nothing else is ever opened.
+The file may come from anybody. defusedxml refuses entities, and what would reach outside the file, or
+unfold to more than a bound, is refused too; nothing else is ever opened.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
     import numpy as np
 
+    from pointillist.shapes.curves import Areas
+
+logger = logging.getLogger(__name__)
+
 SUFFIXES = (".svg",)
-_MOST, _DEEPEST = 200_000, 200
+_MOST, _MOST_POINTS, _DEEPEST = 200_000, 10_000_000, 200
 # The square of a larger coordinate, in units of the drawing, says nothing any more.
 _GREATEST = 1e9
-_LINES_PER_CURVE = 48
+_NAMESPACE = "http://www.w3.org/2000/svg"
 _COMMAND, _NUMBER = re.compile(r"[MLHVCSQTAZ]", re.IGNORECASE), re.compile(r"[\d.]+")
-_HIDING = frozenset({"clipPath", "mask", "marker", "pattern"})
 _OUTSIDE = re.compile(r"url\(\s*+['\"]?+\s*+(?!#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
 
 
-def read(path: Path) -> list[np.ndarray]:
-    """Return the lines that an SVG file draws: arrays (M, 2), y upwards, closed ones back at their start.
+@dataclass(frozen=True)
+class Drawing:
+    """What an SVG file shows."""
 
-    Paths, polygons, polylines, lines, circles, ellipses and rectangles, with their transforms; curves
-    as fine polylines. What isn't shown (display, visibility, neither fill nor stroke) doesn't count.
-    Every element's areas wind anticlockwise and its holes clockwise, so that areas which overlap add up.
+    lines: list[np.ndarray]
+    """The visible outlines and the middles of strokes: arrays (M, 2), px, y upwards; closed ones are
+    back at their start."""
+    areas: Areas
+    """What is filled or enclosed by a line, px, y upwards."""
+
+
+def read(path: Path) -> Drawing:
+    """Return what an SVG file draws, as a browser would show it on white paper.
+
+    Paths, polygons, polylines, lines, circles, ellipses and rectangles, with their styles, transforms,
+    clip paths and masks; curves as fine polylines. A line counts where it is visible: the edge of a fill
+    that differs from what is beside it, the middle of a stroke. A page of one colour is paper. Texts and
+    embedded pictures are left out, with a warning.
 
     Raises
     ------
@@ -49,19 +64,80 @@ def read(path: Path) -> list[np.ndarray]:
     root = _parsed(content, path)
     _refuse_outside(root, path)
     _refuse_bombs(root, path)
-    _hide(root)
-    lines = _flattened(root, path)
-    if not lines:
-        words = any(_tag(element) in ("text", "tspan") for element in root.iter())
+    try:
+        return _drawn(root, path)
+    except (ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PointillistError(
+            f"{path} holds something that can't be read ({reason[:120]}). Save it as plain SVG."
+        ) from None
+
+
+def _drawn(root: Element, path: Path) -> Drawing:
+    from pointillist.shapes.curves import Areas
+    from pointillist.shapes.svg import css, visible
+    from pointillist.shapes.svg.lines import PICTURE, Lines
+
+    css.resolve(root)
+    # Style sheets may refer to more than the elements themselves did.
+    _refuse_bombs(root, path)
+    walk = Lines({found: element for element in root.iter() if (found := element.get("id"))})
+    lines, page = walk.of_drawing(root)
+    _refuse_extremes([line.points for line in lines], path)
+    parts: list[np.ndarray] = []
+    if lines:
+        seen = visible.window(lines, page)
+        picture = visible.picture(root, seen)
+        for paper in visible.papers(picture, seen):
+            parts = visible.parts(lines, visible.on_paper(picture, paper), paper, seen)
+            if parts:
+                break
+    if not parts:
         raise PointillistError(
             f"{path} draws no line. "
             + (
                 "It holds text: convert it to paths first, or write it with --params text=WORD."
-                if words
+                if any(name != PICTURE for name in walk.left_out)
                 else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
             )
         )
-    return lines
+    if walk.left_out:
+        logger.warning("%s", _said_of(walk.left_out, path))
+    visible.filling(walk.paints, paper)
+    filled = visible.on_paper(visible.picture(root, seen), paper)
+    return Drawing(
+        [part * (1, -1) for part in parts],
+        Areas(visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale),
+    )
+
+
+def _refuse_extremes(lines: list[np.ndarray], path: Path) -> None:
+    import numpy as np
+
+    if sum(map(len, lines)) > _MOST_POINTS:
+        raise PointillistError(f"{path} has more than {_MOST:,} segments. Simplify it.")
+    if not all(np.isfinite(line).all() and abs(line).max() <= _GREATEST for line in lines):
+        raise PointillistError(
+            f"{path} has coordinates that aren't finite, or above {_GREATEST:g}. Scale it down."
+        )
+
+
+def _said_of(left_out: list[str], path: Path) -> str:
+    """Say what of a drawing has no lines."""
+    from pointillist.shapes.svg.lines import PICTURE
+
+    texts = [name for name in left_out if name != PICTURE]
+    pictures = len(left_out) - len(texts)
+    said = []
+    if texts:
+        shown = ", ".join(dict.fromkeys(texts[:5])) + ", …" * (len(texts) > 5)
+        said.append(f"{len(texts)} text{'s' * (len(texts) > 1)} ({shown})")
+    if pictures:
+        said.append(f"{pictures} embedded picture{'s' * (pictures > 1)}")
+    return (
+        f"{path}: {' and '.join(said)} left out, since only lines and areas are read."
+        + " Convert texts to paths to keep them." * bool(texts)
+    )
 
 
 def _parsed(content: bytes, path: Path) -> Element:
@@ -82,7 +158,18 @@ def _parsed(content: bytes, path: Path) -> Element:
         raise PointillistError(f"{path} is no SVG: {error}. Save it anew.") from None
     if _tag(root) != "svg":
         raise PointillistError(f"{path} is no SVG: it begins with <{_tag(root)}>.")
+    _leave_foreign_out(root)
     return root
+
+
+def _leave_foreign_out(root: Element) -> None:
+    """Remove the elements of other namespaces, such as those of editors; put the rest in that of SVG."""
+    own = root.tag.rpartition("}")[0]
+    for element in list(root.iter()):
+        for child in list(element):
+            if not isinstance(child.tag, str) or child.tag.rpartition("}")[0] != own:
+                element.remove(child)
+        element.tag = f"{{{_NAMESPACE}}}{_tag(element)}"
 
 
 def _refuse_outside(root: Element, path: Path) -> None:
@@ -123,8 +210,9 @@ def _refuse_bombs(root: Element, path: Path) -> None:
         if element not in sizes:
             total = 1 + _least_segments(element)
             total += sum(size(child, depth + 1) for child in element)
-            if _tag(element) == "use" and (target := by_id.get(_reference(element))) is not None:
-                total += size(target, depth + 1)
+            for name in _shown_with(element):
+                if (target := by_id.get(name)) is not None:
+                    total += size(target, depth + 1)
             sizes[element] = total
         return sizes[element]
 
@@ -134,147 +222,18 @@ def _refuse_bombs(root: Element, path: Path) -> None:
         )
 
 
+def _shown_with(element: Element) -> list[str]:
+    """Return the ids of what is walked once more for each time that an element is."""
+    from pointillist.shapes.svg.lines import reference, referred
+
+    used = [reference(element)] if _tag(element) == "use" else []
+    return used + [referred(element.get(name, "")) for name in ("clip-path", "mask")]
+
+
 def _least_segments(element: Element) -> int:
     """Return how many segments a path has at least: one per command, one per 7 numbers (an arc's)."""
     data = element.get("d") or element.get("points") or ""
     return max(len(_COMMAND.findall(data)), len(_NUMBER.findall(data)) // 7)
-
-
-def _hide(root: Element) -> None:
-    """Take out what clips, paints or lacks data; put symbols, shown where they are used, in defs."""
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if _tag(child) in _HIDING or (_tag(child) == "path" and not child.get("d")):
-                parent.remove(child)
-            elif _tag(child) == "symbol":
-                defs = parent.makeelement(child.tag.replace("symbol", "defs"), {})
-                defs.append(child)
-                parent[list(parent).index(child)] = defs
-
-
-def _flattened(root: Element, path: Path) -> list[np.ndarray]:
-    from xml.etree.ElementTree import tostring
-
-    import numpy as np
-    from svgelements import SVG, Path, Shape
-
-    try:
-        drawing = SVG.parse(BytesIO(tostring(root)), reify=True)
-        shapes = [abs(Path(shape)) for shape in drawing.elements() if _shown(shape, Shape)]
-    except (
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-    ) as error:
-        raise PointillistError(
-            f"{path} holds something that can't be read ({error or type(error).__name__}). Save it as "
-            "plain SVG."
-        ) from None
-    if sum(map(len, shapes)) > _MOST:
-        raise PointillistError(f"{path} has more than {_MOST:,} segments. Simplify it.")
-    drawn = [(list(_polylines(shape)), shape.values.get("fill-rule")) for shape in shapes]
-    if any(
-        not np.isfinite(line).all() or abs(line).max() > _GREATEST
-        for lines, _ in drawn
-        for line in lines
-    ):
-        raise PointillistError(
-            f"{path} has coordinates that aren't finite, or above {_GREATEST:g}. Scale it down."
-        )
-    return [
-        line
-        for lines, rule in drawn
-        for line in _turned([line for line in lines if np.ptp(line, axis=0).any()], rule)
-    ]
-
-
-def _turned(lines: list[np.ndarray], rule: str | None) -> list[np.ndarray]:
-    """Turn an element's lines so that its areas wind anticlockwise and its holes clockwise.
-
-    By the even-odd rule a line inside an odd number of the others bounds a hole; by the other one, the
-    directions tell, and the largest line bounds an area.
-    """
-    import numpy as np
-    from matplotlib.path import Path
-
-    areas = [_area(line) for line in lines]
-    if rule != "evenodd":
-        turn = min(areas, key=lambda area: -abs(area), default=0.0) < 0
-        return [line[::-1] if turn else line for line in lines]
-    starts = np.array([line[0] for line in lines]).reshape(-1, 2)
-    around = np.zeros(len(lines), dtype=np.int64)
-    for k, line in enumerate(lines):
-        within = Path(line).contains_points(starts)
-        within[k] = False
-        around += within
-    return [
-        line[::-1] if (area < 0) == (depth % 2 == 0) else line
-        for line, area, depth in zip(lines, areas, around.tolist(), strict=True)
-    ]
-
-
-def _area(line: np.ndarray) -> float:
-    """Return the area that a line goes round, closed by a straight one: positive if anticlockwise."""
-    import numpy as np
-
-    x, y = (line - line[0]).T
-    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
-
-
-def _shown(element: Any, shape: type) -> bool:
-    if not isinstance(element, shape):
-        return False
-    values: dict[str, Any] = element.values  # type: ignore[attr-defined]
-    hidden = values.get("visibility") in ("hidden", "collapse") or values.get("display") == "none"
-    unpainted = all(
-        str(values.get(paint, default)) in ("none", "transparent")
-        or _clear(values, f"{paint}-opacity")
-        for paint, default in (("fill", "black"), ("stroke", "none"))
-    )
-    return not (hidden or unpainted or _clear(values, "opacity"))
-
-
-def _clear(values: dict[str, Any], name: str) -> bool:
-    return re.fullmatch(r"\s*0*\.?0*%?\s*", str(values.get(name, 1))) is not None
-
-
-def _polylines(path: Any) -> Iterator[np.ndarray]:
-    """Yield every part of a path of svgelements as a polyline, y turned upwards."""
-    import numpy as np
-    from svgelements import Close, Line, Move
-
-    points: list[np.ndarray] = []
-    for segment in path:
-        if isinstance(segment, Move) or not points:
-            if len(points) > 1:
-                yield np.concatenate(points)
-            points = [_row(segment.end)] if segment.end is not None else []
-        if isinstance(segment, Move):
-            continue
-        if isinstance(segment, Line | Close):
-            if segment.end is not None:
-                points.append(_row(segment.end))
-        else:
-            curve = segment.npoint(np.linspace(0, 1, _LINES_PER_CURVE + 1)[1:])
-            points.append(np.asarray(curve, dtype=np.float64).reshape(-1, 2) * (1, -1))
-    if len(points) > 1:
-        yield np.concatenate(points)
-
-
-def _row(point: Any) -> np.ndarray:
-    import numpy as np
-
-    return np.array([[float(point.x), -float(point.y)]])
-
-
-def _reference(element: Element) -> str:
-    for name, value in element.attrib.items():
-        if name.rpartition("}")[2] == "href":
-            return value.strip().removeprefix("#")
-    return ""
 
 
 def _tag(element: Element) -> str:

@@ -1,0 +1,1 @@
+"""SVG files: their style sheets, the lines of their elements, and what of these is visible."""
