@@ -57,9 +57,12 @@ class ProjectHooks:
             self._parameters = validate(values)
             self._check_device_and_shape()
             settings = context.config_loader.get("mlflow", {})
-            for name in ("run", "runs"):
+            for name, version_of in (
+                ("run", tracking.run_version),
+                ("runs", tracking.model_versions),
+            ):
                 if (named := getattr(self._parameters, name)) is not None:
-                    values[name] = tracking.model_versions(named, settings, self._project)
+                    values[name] = version_of(named, settings, self._project)
             # What names the source has its effect on the catalog.
             self._given = [*({*flatten(context.config_loader.runtime_params)} - AS_TYPED)]
             run = values.get("run")

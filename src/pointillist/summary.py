@@ -11,7 +11,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
-from pointillist import stages, tracking
+from pointillist import stages
 from pointillist.datasets import VersionedFile
 from pointillist.explanation import near, source
 from pointillist.parameters import Parameters
@@ -24,7 +24,7 @@ def show(
     catalog: CatalogProtocol,
     saved: Iterable[str],
     next_step: str,
-    recorded: tracking.RunSummary | None,
+    recorded: str | None,
 ) -> None:
     """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
 
@@ -41,7 +41,7 @@ def show(
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
     if recorded is not None:
-        facts["MLflow run"] = recorded.shown
+        facts["MLflow run"] = recorded
     print_facts(facts | {"Next": next_step})
 
 

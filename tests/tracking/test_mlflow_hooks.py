@@ -86,7 +86,7 @@ def test_two_runs_in_one_process_are_two_runs(place):
     place.train("s1")
     first = place.hooks.last_run
     place.train("s2")
-    assert place.hooks.last_run.run_id != first.run_id
+    assert place.hooks.last_run != first
     _, runs = place.runs()
     assert [r.info.status for r in runs] == ["FINISHED"] * 2
     assert [r.data.tags["kedro.session_id"] for r in runs] == ["s1", "s2"]

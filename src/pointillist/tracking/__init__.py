@@ -1,7 +1,7 @@
 """MLflow: the hooks that record runs, and what else knows of it. No other room imports mlflow."""
 
-from pointillist.tracking.lookup import model_versions
-from pointillist.tracking.mlflow_hooks import MlflowHooks, RunSummary
+from pointillist.tracking.lookup import model_versions, run_version
+from pointillist.tracking.mlflow_hooks import MlflowHooks
 from pointillist.tracking.sweep_runs import (
     KEY,
     SWEEP,
@@ -20,11 +20,11 @@ __all__ = [
     "Child",
     "MlflowHooks",
     "Parent",
-    "RunSummary",
     "child",
     "model_versions",
     "patiently",
     "record_failure",
+    "run_version",
     "send_all",
     "trial_of",
 ]

@@ -156,7 +156,9 @@ def _register(client: MlflowClient, package: Package) -> str:
     with TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        (data / MODEL).write_bytes(encode(sealed(package.model.to_tensors(), package.model.version)))
+        (data / MODEL).write_bytes(
+            encode(sealed(package.model.to_tensors(), package.model.version))
+        )
         (data / SAMPLING).write_text(json.dumps(dict(package.sampling)))
         place = Path(folder) / _FOLDER
         # Found by the name of a module: nothing is pickled.

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,29 +40,12 @@ _ALWAYS = {"shape", "shape_file", "text", "seed", "device", "threads"}
 _NEVER = {"tracking", "resume", "run"}
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """Where a finished run can be found."""
-
-    run_id: str
-    run_name: str
-    page: str
-    """Its address."""
-    is_served: bool
-    """Whether a server shows that page; if not, `make ui` does."""
-
-    @property
-    def shown(self) -> str:
-        """Name and address in a line."""
-        return f"{self.run_name}: {self.page}{'' if self.is_served else ' (after: make ui)'}"
-
-
 class MlflowHooks:
     """One MLflow run for each `kedro run` one of whose outputs has `mlflow` in its metadata."""
 
     def __init__(self) -> None:
-        self.last_run: RunSummary | None = None
-        """Of the run of a pipeline that ended last, if it was recorded."""
+        self.last_run: str | None = None
+        """Name and address of the run that ended last, if the last run of a pipeline was recorded."""
         self._project = Path()
         self._config: Any = None
         self._run: _OpenRun | None = None
@@ -156,9 +138,9 @@ class MlflowHooks:
             return
         try:
             run.close(status)
-            self.last_run = run.summary
+            self.last_run = run.shown
         except Exception as error:
-            logger.warning("MLflow run %s was not closed: %s", run.summary.run_id, reason(error))
+            logger.warning("MLflow run %s was not closed: %s", run.shown, reason(error))
 
 
 class _OpenRun:
@@ -184,7 +166,9 @@ class _OpenRun:
             masked = {key: store.masked(value) for key, value in tags.items()}
             run = client.create_run(experiment_id, started, masked).info
         page = store.page(experiment_id, run.run_id)
-        self.summary = RunSummary(run.run_id, tags["mlflow.runName"], page, store.is_server)
+        served = "" if store.is_server else " (after: make ui)"
+        self.shown = f"{tags['mlflow.runName']}: {page}{served}"
+        """Its name and address in a line."""
         self.live: LiveRun = LiveRun(client, run.run_id, store, project)
         self._parameters, self._catalog = parameters, catalog
         self._trains = "denoiser" in pipeline.all_outputs()

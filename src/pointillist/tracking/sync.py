@@ -50,6 +50,8 @@ def send_all(project: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
     PointillistError
         If something is left and the store can't be reached, or it is left for another store.
     """
+    if old := [path.name for path in (project / unsent.FOLDER).glob("*.jsonl")]:
+        logger.warning("Release 0.1.0 left %s; only it can send them.", ", ".join(old))
     with unsent.left_behind(project) as found:
         addresses = {rest.store for _, rest in found}
     if not addresses:
