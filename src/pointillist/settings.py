@@ -5,9 +5,10 @@ import gc
 import os
 import warnings
 
+from pointillist.config_loader import AnywhereConfigLoader
 from pointillist.hooks import ProjectHooks
 from pointillist.sessions import UniqueSessions
-from pointillist.tracking import TrackingHooks
+from pointillist.tracking import MlflowHooks
 
 # Kedro's own use of omegaconf, which nobody here can mend.
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
@@ -18,8 +19,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 # A process that ends would search through everything that was ever imported, for a second.
 atexit.register(gc.freeze)
 
-HOOKS = (ProjectHooks(), TrackingHooks())
+_recording = MlflowHooks()
+HOOKS = (ProjectHooks(_recording), _recording)
 SESSION_STORE_CLASS = UniqueSessions
+CONFIG_LOADER_CLASS = AnywhereConfigLoader
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_ARGS = {

@@ -139,7 +139,9 @@ def polylines(element: Element, tag: str, width: float, height: float) -> list[n
             else:
                 rx, ry = _radii(at("rx", width, -1), at("ry", height, -1))
             if rx > 0 and ry > 0:
-                circle = _circle(2 * np.pi * np.arange(4 * _LINES_PER_CURVE) / (4 * _LINES_PER_CURVE))
+                circle = _circle(
+                    2 * np.pi * np.arange(4 * _LINES_PER_CURVE) / (4 * _LINES_PER_CURVE)
+                )
                 circle = np.concatenate((circle, circle[:1]))
                 return [circle * (rx, ry) + (at("cx", width), at("cy", height))]
         case "rect":
@@ -226,7 +228,10 @@ class Pen:
         half = (b - a) / 2
         reach = max(1.0, float(np.hypot(*half)))
         aside = np.sqrt(max(0.0, reach**2 / (half @ half) - 1))
-        centre = (a + b) / 2 + (1 if bool(large) == bool(sweep) else -1) * aside * half[::-1] * (1, -1)
+        centre = (a + b) / 2 + (1 if bool(large) == bool(sweep) else -1) * aside * half[::-1] * (
+            1,
+            -1,
+        )
         first, last = (np.arctan2(*(p - centre)[::-1]) for p in (a, b))
         span = (last - first) % (2 * np.pi) - (0 if sweep else 2 * np.pi)
         count = int(np.ceil(abs(span) / (np.pi / 2))) * _LINES_PER_CURVE

@@ -224,9 +224,7 @@ def _runs(cut: np.ndarray, shown: np.ndarray) -> list[np.ndarray]:
     return [cut[first : last + 1] for first, last in borders.reshape(-1, 2)]
 
 
-def filling(
-    paints: Mapping[Element, tuple[str, str]], paper: tuple[float, float, float]
-) -> None:
+def filling(paints: Mapping[Element, tuple[str, str]], paper: tuple[float, float, float]) -> None:
     """Prepare a tree for a picture of its areas: no strokes, but what a line goes round is filled.
 
     A shape that has a stroke, and no fill or one like the paper, is filled with its stroke's colour.
@@ -235,8 +233,11 @@ def filling(
 
     for element, (fill, stroke) in paints.items():
         color = parse_color(fill)
-        like_paper = color is not None and color != "currentcolor" and color.space == "srgb" and (
-            np.allclose(np.array(color.coordinates) * 255, paper, atol=_LEAST_DIFFERENCE)
+        like_paper = (
+            color is not None
+            and color != "currentcolor"
+            and color.space == "srgb"
+            and (np.allclose(np.array(color.coordinates) * 255, paper, atol=_LEAST_DIFFERENCE))
         )
         if stroke != "none" and (fill == "none" or like_paper):
             element.set("fill", stroke)

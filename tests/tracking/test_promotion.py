@@ -81,8 +81,8 @@ def test_a_good_bound_does_not_crown_what_samples_badly(promoted, caplog):
     project, versions = promoted
     before = champion(project)
     own = client_of(project).get_run(before.run_id).data.metrics
-    run(project, "sample", run=versions[1], sampling=QUICK["sampling"] | {"steps": 1})
-    run(project, "evaluate")
+    sampled = run(project, "sample", run=versions[1], sampling=QUICK["sampling"] | {"steps": 1})
+    run(project, "evaluate", run=sampled)
     assert client_of(project).get_run(before.run_id).data.metrics == own
     run(project, "promote")
     assert champion(project).version == before.version
