@@ -76,18 +76,18 @@ def read(path: Path) -> Drawing:
 def _drawn(root: Element, path: Path) -> Drawing:
     from pointillist.shapes.curves import Areas
     from pointillist.shapes.svg import css, visible
-    from pointillist.shapes.svg.lines import PICTURE, Lines
+    from pointillist.shapes.svg.layout import PICTURE, Layout
 
     css.resolve(root)
     # Style sheets may refer to more than the elements themselves did.
     _refuse_bombs(root, path)
-    walk = Lines({found: element for element in root.iter() if (found := element.get("id"))})
-    lines, page = walk.of_drawing(root)
+    layout = Layout(root)
+    lines = layout.lines
     _refuse_extremes([line.points for line in lines], path)
     parts: list[np.ndarray] = []
     if lines:
-        seen = visible.window(lines, page)
-        picture = visible.picture(root, seen)
+        seen = visible.window(lines, layout.page)
+        picture = visible.picture(layout, seen)
         for paper in visible.papers(picture, seen):
             parts = visible.parts(lines, visible.on_paper(picture, paper), paper, seen)
             if parts:
@@ -97,19 +97,17 @@ def _drawn(root: Element, path: Path) -> Drawing:
             f"{path} draws no line. "
             + (
                 "It holds text: convert it to paths first, or write it with --params text=WORD."
-                if any(name != PICTURE for name in walk.left_out)
+                if any(name != PICTURE for name in layout.left_out)
                 else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
             )
         )
-    if walk.left_out:
-        logger.warning("%s", _said_of(walk.left_out, path))
-    visible.filling(walk.paints, paper)
-    filled = visible.on_paper(visible.picture(root, seen), paper)
+    if layout.left_out:
+        logger.warning("%s", _said_of(layout.left_out, path))
+    visible.filling(layout.paints, paper)
+    filled = visible.on_paper(visible.picture(layout, seen), paper)
     return Drawing(
         [part * (1, -1) for part in parts],
-        Areas(
-            visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale
-        ),
+        Areas(visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale),
     )
 
 
@@ -126,7 +124,7 @@ def _refuse_extremes(lines: list[np.ndarray], path: Path) -> None:
 
 def _said_of(left_out: list[str], path: Path) -> str:
     """Say what of a drawing has no lines."""
-    from pointillist.shapes.svg.lines import PICTURE
+    from pointillist.shapes.svg.layout import PICTURE
 
     texts = [name for name in left_out if name != PICTURE]
     pictures = len(left_out) - len(texts)
@@ -168,6 +166,8 @@ def _leave_foreign_out(root: Element) -> None:
     """Remove the elements of other namespaces, such as those of editors; put the rest in that of SVG."""
     own = root.tag.rpartition("}")[0]
     for element in list(root.iter()):
+        if _tag(element) == "foreignObject":
+            element.text = " ".join(element.itertext())
         for child in list(element):
             if not isinstance(child.tag, str) or child.tag.rpartition("}")[0] != own:
                 element.remove(child)
@@ -226,7 +226,7 @@ def _refuse_bombs(root: Element, path: Path) -> None:
 
 def _shown_with(element: Element) -> list[str]:
     """Return the ids of what is walked once more for each time that an element is."""
-    from pointillist.shapes.svg.lines import reference, referred
+    from pointillist.shapes.svg.layout import reference, referred
 
     used = [reference(element)] if _tag(element) == "use" else []
     return used + [referred(element.get(name, "")) for name in ("clip-path", "mask")]

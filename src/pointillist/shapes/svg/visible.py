@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pointillist.shapes.svg.lines import Line, extent, local_name
+from pointillist.shapes.svg.layout import Layout, Line, extent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,8 @@ _ASIDE = 1.5
 _LEAST_DIFFERENCE = 4
 """Of 255: colours that differ by less look the same."""
 _SHORTEST = 3.0
-"""Pixels: a visible piece shorter than that is where another edge crosses."""
+"""Pixels, beside half the stroke: a visible piece below it is where another edge crosses."""
 _MOST_PIECES = 20_000_000
-_UNDRAWN = frozenset({"text", "image", "foreignObject", "filter", "script", "style"})
 WHITE, BLACK = (255.0, 255.0, 255.0), (0.0, 0.0, 0.0)
 
 
@@ -69,48 +68,23 @@ def window(lines: Sequence[Line], page: tuple[float, float] | None) -> Window:
     return Window(*low.tolist(), *(high - low).tolist(), page=page)
 
 
-def picture(root: Element, seen: Window) -> np.ndarray:
-    """Draw what `seen` shows of `root`: (height, width, 4), 0 to 255, opacity last.
-
-    Texts, embedded pictures and filters are left out.
+def picture(layout: Layout, seen: Window) -> np.ndarray:
+    """Draw what `seen` shows of a drawing: (height, width, 4), 0 to 255, opacity last.
 
     Raises
     ------
     ValueError
-        If resvg can't read or draw it.
+        If resvg can't draw it.
     """
     from xml.etree.ElementTree import tostring
 
     import resvg_py
     from PIL import Image
 
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if local_name(child) in _UNDRAWN:
-                parent.remove(child)
-        parent.attrib.pop("filter", None)
-    size = seen.scale * seen.width, seen.scale * seen.height
-    around = root.makeelement(
-        root.tag,
-        {
-            "viewBox": f"{seen.left} {seen.top} {seen.width} {seen.height}",
-            "width": f"{max(1, round(size[0]))}",
-            "height": f"{max(1, round(size[1]))}",
-            "preserveAspectRatio": "none",
-        },
-    )
-    if seen.page is None:
-        root.attrib.pop("viewBox", None)
-        root.set("overflow", "visible")
-        root.set("width", "300")
-        root.set("height", "150")
-    else:
-        root.set("width", str(seen.page[0]))
-        root.set("height", str(seen.page[1]))
-    around.append(root)
-    drawn = resvg_py.svg_to_bytes(
-        svg_string=tostring(around, encoding="unicode"), skip_system_fonts=True
-    )
+    view = seen.left, seen.top, seen.width, seen.height
+    width, height = (max(1, round(side * seen.scale)) for side in view[2:])
+    svg = tostring(layout.svg(view, width, height), encoding="unicode")
+    drawn = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, dpi=96)
     return np.asarray(Image.open(BytesIO(drawn)).convert("RGBA"), dtype=np.float32)
 
 
@@ -164,8 +138,9 @@ def parts(
         if total > _MOST_PIECES:
             raise ValueError("too many or too long lines")
         cut = _cut(pixels, counts)
-        shown = _edges(cut, line.stroke * seen.scale / 2 + _ASIDE, around)
-        shown = _without_short(shown, np.hypot(*np.diff(cut, axis=0).T))
+        half = line.stroke * seen.scale / 2
+        shown = _edges(cut, half + _ASIDE, around)
+        shown = _without_short(shown, np.hypot(*np.diff(cut, axis=0).T), half + _SHORTEST)
         if shown.all():
             pieces = [line.points]
         else:
@@ -199,15 +174,15 @@ def _edges(cut: np.ndarray, aside: float, around: np.ndarray) -> np.ndarray:
     return np.ptp(across, axis=0).max(-1) >= _LEAST_DIFFERENCE
 
 
-def _without_short(shown: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Fill short gaps among the pieces that are `shown`, then leave out short runs of them."""
+def _without_short(shown: np.ndarray, lengths: np.ndarray, shortest: float) -> np.ndarray:
+    """Fill gaps below the `shortest` among the pieces `shown`, then leave out runs of them below it."""
     for value in (False, True):
         borders = np.flatnonzero(np.diff(shown)) + 1
         runs = np.split(np.arange(len(shown)), borders)
         if len(runs) == 1:
             break
         for run in runs:
-            if shown[run[0]] == value and lengths[run].sum() < _SHORTEST:
+            if shown[run[0]] == value and lengths[run].sum() < shortest:
                 shown[run] = not value
     return shown
 
@@ -224,9 +199,7 @@ def _runs(cut: np.ndarray, shown: np.ndarray) -> list[np.ndarray]:
     return [cut[first : last + 1] for first, last in borders.reshape(-1, 2)]
 
 
-def filling(
-    paints: Mapping[Element, tuple[str, str]], paper: tuple[float, float, float]
-) -> None:
+def filling(paints: Mapping[Element, tuple[str, str]], paper: tuple[float, float, float]) -> None:
     """Prepare a tree for a picture of its areas: no strokes, but what a line goes round is filled.
 
     A shape that has a stroke, and no fill or one like the paper, is filled with its stroke's colour.
@@ -235,8 +208,11 @@ def filling(
 
     for element, (fill, stroke) in paints.items():
         color = parse_color(fill)
-        like_paper = color is not None and color != "currentcolor" and color.space == "srgb" and (
-            np.allclose(np.array(color.coordinates) * 255, paper, atol=_LEAST_DIFFERENCE)
+        like_paper = (
+            color is not None
+            and color != "currentcolor"
+            and color.space == "srgb"
+            and (np.allclose(np.array(color.coordinates) * 255, paper, atol=_LEAST_DIFFERENCE))
         )
         if stroke != "none" and (fill == "none" or like_paper):
             element.set("fill", stroke)
