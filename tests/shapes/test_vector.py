@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointillist.errors import PointillistError
-from pointillist.shapes import curves, vector
+from pointillist.shapes import vector
 
 XMLNS = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 BOAT = Path(__file__).parents[2] / "docs" / "examples" / "boat.svg"
@@ -19,10 +19,14 @@ def svg(inside: str, attributes: str = "") -> str:
     return f"<svg {XMLNS} {attributes}>{inside}</svg>"
 
 
-def read(folder: Path, content: str | bytes) -> list[np.ndarray]:
+def drawing(folder: Path, content: str | bytes) -> vector.Drawing:
     file = folder / "drawing.svg"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return vector.read(file)
+
+
+def read(folder: Path, content: str | bytes) -> list[np.ndarray]:
+    return drawing(folder, content).lines
 
 
 def extent(lines: list[np.ndarray]) -> list[float]:
@@ -31,7 +35,7 @@ def extent(lines: list[np.ndarray]) -> list[float]:
 
 
 def test_the_boat_of_the_docs_is_read_and_stands_upright():
-    lines = vector.read(BOAT)
+    lines = vector.read(BOAT).lines
     assert len(lines) == 8
     hull, mast = lines[0], lines[1]
     assert mast[:, 1].max() > hull[:, 1].max()
@@ -72,10 +76,19 @@ def test_curves_are_flattened_finely(tmp_path):
         ('<g transform="translate(10 20)"><circle r="1"/></g>', [9, -21, 11, -19]),
         ('<rect width="2" height="1" transform="rotate(90)"/>', [-1, -2, 0, 0]),
         ('<g transform="scale(2)"><ellipse rx="1" ry="2"/></g>', [-2, -4, 2, 4]),
-        ('<path d="M0 0 L1 1" transform="matrix(1 0 0 -1 3 0)"/>', [3, 0, 4, 1]),
-        ('<defs><path id="p" d="M0 0 L1 1"/></defs><use href="#p" x="5"/>', [5, -1, 6, 0]),
-        ('<symbol id="p"><path d="M0 0 L1 1"/></symbol><use href="#p" x="5"/>', [5, -1, 6, 0]),
-        ('<defs><path id="p" d="M0 0 L1 1"/></defs><use xlink:href="#p" y="5"/>', [0, -6, 1, -5]),
+        ('<path d="M0 0 L1 1" stroke="black" transform="matrix(1 0 0 -1 3 0)"/>', [3, 0, 4, 1]),
+        (
+            '<defs><path id="p" d="M0 0 L1 1" stroke="black"/></defs><use href="#p" x="5"/>',
+            [5, -1, 6, 0],
+        ),
+        (
+            '<symbol id="p"><path d="M0 0 L1 1" stroke="black"/></symbol><use href="#p" x="5"/>',
+            [5, -1, 6, 0],
+        ),
+        (
+            '<defs><path id="p" d="M0 0 L1 1" stroke="black"/></defs><use xlink:href="#p" y="5"/>',
+            [0, -6, 1, -5],
+        ),
     ],
 )
 def test_transforms_and_uses_are_applied(tmp_path, element, box):
@@ -100,13 +113,15 @@ def test_transforms_and_uses_are_applied(tmp_path, element, box):
 )
 def test_what_is_not_shown_does_not_count(tmp_path, hidden):
     style = "<style>.h{display:none}</style>"
-    other = f'{style}<path d="M0 0 L1 1"/><rect width="50" height="50" {hidden}/>'
+    other = f'{style}<path d="M0 0 L1 1" stroke="black"/><rect width="50" height="50" {hidden}/>'
     np.testing.assert_allclose(extent(read(tmp_path, svg(other))), [0, -1, 1, 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("tag", ["defs", "clipPath", "mask", "pattern", "marker", "symbol"])
 def test_what_is_only_referred_to_is_not_drawn(tmp_path, tag):
-    other = f'<{tag} id="a"><rect width="50" height="50"/></{tag}><path d="M0 0 L1 1"/>'
+    other = (
+        f'<{tag} id="a"><rect width="50" height="50"/></{tag}><path d="M0 0 L1 1" stroke="black"/>'
+    )
     np.testing.assert_allclose(extent(read(tmp_path, svg(other))), [0, -1, 1, 0], atol=1e-9)
 
 
@@ -130,13 +145,18 @@ def test_a_drawing_as_inkscape_writes_it(tmp_path):
 
 
 def test_no_namespace_is_no_hindrance(tmp_path):
-    assert len(read(tmp_path, '<svg><path d="M0 0 L1 1"/></svg>')) == 1
+    assert len(read(tmp_path, '<svg><path d="M0 0 L1 1" stroke="black"/></svg>')) == 1
 
 
 def uses(depth: int) -> str:
-    layers = [f'<g id="u{k}">' + f'<use href="#u{k - 1}"/>' * 10 + "</g>" for k in range(1, depth)]
+    layers = [
+        f'<g id="u{k}">'
+        + "".join(f'<use href="#u{k - 1}" x="{j * 10**k}"/>' for j in range(10))
+        + "</g>"
+        for k in range(1, depth)
+    ]
     return (
-        '<defs><path id="u0" d="M0 0 L1 1"/>'
+        '<defs><path id="u0" d="M0 0 L1 1" stroke="black"/>'
         + "".join(layers)
         + f'</defs><use href="#u{depth - 1}"/>'
     )
@@ -241,13 +261,18 @@ def test_bytes_by_chance_are_refused(tmp_path_factory, content):
     ['<g style="fill:none;stroke:#000">{}</g>', '<g visibility="hidden">{}</g>', "<a>{}</a>"],
 )
 def test_what_a_group_says_holds_unless_its_child_says_otherwise(tmp_path, around):
-    inside = around.format('<path d="M0 0 L1 1" visibility="visible"/>')
+    inside = around.format('<path d="M0 0 L1 1" stroke="black" visibility="visible"/>')
     assert len(read(tmp_path, svg(inside))) == 1
 
 
 def test_a_hidden_group_hides_all_in_it(tmp_path):
     group = '<g style="display:none"><g><rect width="50" height="50" display="inline"/></g></g>'
-    assert extent(read(tmp_path, svg(group + '<path d="M0 0 L1 1"/>'))) == [0, -1, 1, 0]
+    assert extent(read(tmp_path, svg(group + '<path d="M0 0 L1 1" stroke="black"/>'))) == [
+        0,
+        -1,
+        1,
+        0,
+    ]
 
 
 def test_an_icon_as_figma_writes_it(tmp_path):
@@ -261,13 +286,14 @@ def test_an_icon_as_figma_writes_it(tmp_path):
 
 
 def test_a_path_without_data_shows_nothing(tmp_path):
-    assert len(read(tmp_path, svg('<path/><path d=""/><path d="M0 0 L1 1"/>'))) == 1
+    assert len(read(tmp_path, svg('<path/><path d=""/><path d="M0 0 L1 1" stroke="black"/>'))) == 1
 
 
 @pytest.mark.parametrize("paint", ["url(#g)", "url( #g )", "url('#g')", "url( '#g' )"])
 def test_paint_from_the_file_itself_is_no_reference_outside(tmp_path, paint):
-    drawing = f'<defs><linearGradient id="g"/></defs><path d="M0 0 L1 1" fill="{paint}"/>'
-    assert len(read(tmp_path, svg(drawing))) == 1
+    gradient = '<linearGradient id="g"><stop/><stop offset="1" stop-color="red"/></linearGradient>'
+    content = f'<defs>{gradient}</defs><path d="M0 0 L1 1 V0" fill="{paint}"/>'
+    assert len(read(tmp_path, svg(content))) == 1
 
 
 RING = "M0 0H30V30H0Z M10 10{}Z"
@@ -275,7 +301,7 @@ SAME, OTHER = RING.format("H20V20H10"), RING.format("V20H20V10")
 
 
 @pytest.mark.parametrize(
-    ("drawing", "hole"),
+    ("content", "hole"),
     [
         (f'<path d="{SAME}"/>', False),
         (f'<path d="{OTHER}"/>', True),
@@ -288,7 +314,7 @@ SAME, OTHER = RING.format("H20V20H10"), RING.format("V20H20V10")
         ('<rect width="30" height="30"/><path d="M8 8H22V22H8Z"/>', False),
     ],
 )
-def test_holes_are_those_of_one_element_and_its_fill_rule(tmp_path, drawing, hole):
-    points = curves.inside(read(tmp_path, svg(drawing)), 900, seed=0)
+def test_holes_are_those_of_one_element_and_its_fill_rule(tmp_path, content, hole):
+    points = drawing(tmp_path, svg(content)).areas().place(900, seed=0)
     middle = (abs(points - (15, -15)) < 4.5).all(1).sum()
     assert middle == 0 if hole else middle > 50

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -28,6 +30,7 @@ _MOST, _MOST_POINTS, _DEEPEST = 200_000, 10_000_000, 200
 # The square of a larger coordinate, in units of the drawing, says nothing any more.
 _GREATEST = 1e9
 _NAMESPACE = "http://www.w3.org/2000/svg"
+_REFERRING = ("clip-path", "mask", "marker-start", "marker-end")
 _COMMAND, _NUMBER = re.compile(r"[MLHVCSQTAZ]", re.IGNORECASE), re.compile(r"[\d.]+")
 _OUTSIDE = re.compile(r"url\(\s*+['\"]?+\s*+(?!#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
 
@@ -39,8 +42,8 @@ class Drawing:
     lines: list[np.ndarray]
     """The visible outlines and the middles of strokes: arrays (M, 2), px, y upwards; closed ones are
     back at their start."""
-    areas: Areas
-    """What is filled or enclosed by a line, px, y upwards."""
+    areas: Callable[[], Areas]
+    """Draws and returns what is filled or enclosed by a line, px, y upwards."""
 
 
 def read(path: Path) -> Drawing:
@@ -74,40 +77,28 @@ def read(path: Path) -> Drawing:
 
 
 def _drawn(root: Element, path: Path) -> Drawing:
-    from pointillist.shapes.curves import Areas
-    from pointillist.shapes.svg import css, visible
+    from pointillist.shapes.svg import css
     from pointillist.shapes.svg.layout import PICTURE, Layout
+    from pointillist.shapes.svg.visible import View
 
     css.resolve(root)
     # Style sheets may refer to more than the elements themselves did.
     _refuse_bombs(root, path)
     layout = Layout(root)
-    lines = layout.lines
-    _refuse_extremes([line.points for line in lines], path)
-    parts: list[np.ndarray] = []
-    if lines:
-        seen = visible.window(lines, layout.page)
-        picture = visible.picture(layout, seen)
-        for paper in visible.papers(picture, seen):
-            parts = visible.parts(lines, visible.on_paper(picture, paper), paper, seen)
-            if parts:
-                break
-    if not parts:
-        raise PointillistError(
-            f"{path} draws no line. "
-            + (
-                "It holds text: convert it to paths first, or write it with --params text=WORD."
-                if any(name != PICTURE for name in layout.left_out)
-                else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
-            )
+    _refuse_extremes([line.points for line in layout.lines], path)
+    view = View(layout) if layout.lines else None
+    for paper in view.papers() if view is not None else ():
+        if view is not None and (lines := view.lines(paper)):
+            if layout.left_out:
+                logger.warning("%s", _said_of(layout.left_out, path))
+            return Drawing([line * (1, -1) for line in lines], partial(view.areas, paper))
+    raise PointillistError(
+        f"{path} draws no line. "
+        + (
+            "It holds text: convert it to paths first, or write it with --params text=WORD."
+            if any(name != PICTURE for name in layout.left_out)
+            else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
         )
-    if layout.left_out:
-        logger.warning("%s", _said_of(layout.left_out, path))
-    visible.filling(layout.paints, paper)
-    filled = visible.on_paper(visible.picture(layout, seen), paper)
-    return Drawing(
-        [part * (1, -1) for part in parts],
-        Areas(visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale),
     )
 
 
@@ -229,7 +220,7 @@ def _shown_with(element: Element) -> list[str]:
     from pointillist.shapes.svg.layout import reference, referred
 
     used = [reference(element)] if _tag(element) == "use" else []
-    return used + [referred(element.get(name, "")) for name in ("clip-path", "mask")]
+    return used + [referred(element.get(name, "")) for name in _REFERRING]
 
 
 def _least_segments(element: Element) -> int:
