@@ -69,7 +69,7 @@ def read(path: Path) -> Drawing:
     _refuse_bombs(root, path)
     try:
         return _drawn(root, path)
-    except (ValueError, ArithmeticError, LookupError, AttributeError) as error:
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PointillistError(
             f"{path} holds something that can't be read ({reason[:120]}). Save it as plain SVG."

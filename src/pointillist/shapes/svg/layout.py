@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from xml.etree.ElementTree import Element
 
-_SHAPES = frozenset({"path", "line", "polyline", "polygon", "circle", "ellipse", "rect"})
 _MARKED = frozenset({"path", "line", "polyline", "polygon"})
-PAINT = frozenset(
-    """color opacity fill fill-opacity fill-rule stroke stroke-opacity stroke-linecap stroke-linejoin
-    stroke-miterlimit stroke-dasharray stroke-dashoffset paint-order visibility""".split()
-)
+_SHAPES = _MARKED | {"circle", "ellipse", "rect"}
+_STROKE = {
+    f"stroke-{name}" for name in ("linecap", "linejoin", "miterlimit", "dasharray", "dashoffset")
+}
+_FILL = {"fill", "fill-opacity", "fill-rule", "stroke", "stroke-opacity"}
+PAINT = frozenset({"color", "opacity", "visibility", "paint-order"} | _FILL | _STROKE)
 """Attributes that say how something is painted, as far as edges depend on them."""
 _INITIAL = {
     "fill": "black",
@@ -55,16 +56,16 @@ class _Inherited:
     width: str = "1"
     fill_opacity: str = "1"
     stroke_opacity: str = "1"
+    clip_rule: str = "nonzero"
     marker_start: str = "none"
     marker_end: str = "none"
-    clip_rule: str = "nonzero"
     clips: bool = False
     """Whether it is in a clip path, where no paint counts."""
     visible: bool = True
 
     def of(self, element: Element) -> _Inherited:
         """Return these with what `element` says."""
-        said = {
+        said: dict[str, Any] = {
             key: value
             for key, name in (
                 ("fill", "fill"),
@@ -72,16 +73,15 @@ class _Inherited:
                 ("width", "stroke-width"),
                 ("fill_opacity", "fill-opacity"),
                 ("stroke_opacity", "stroke-opacity"),
+                ("clip_rule", "clip-rule"),
                 ("marker_start", "marker-start"),
                 ("marker_end", "marker-end"),
-                ("clip_rule", "clip-rule"),
             )
             if (value := element.get(name, "inherit")) != "inherit"
         }
-        visible = element.get("visibility", "inherit")
-        return replace(
-            self, **said, visible=self.visible if visible == "inherit" else visible == "visible"
-        )
+        if (visible := element.get("visibility", "inherit")) != "inherit":
+            said["visible"] = visible == "visible"
+        return replace(self, **said)
 
 
 class Layout:
@@ -103,9 +103,7 @@ class Layout:
         self._make = root.makeelement
         self._space = root.tag.rpartition("}")[0] + "}"
         self._definitions = self._node(None, "defs")
-        for element in root.iter():
-            if local_name(element) in ("linearGradient", "radialGradient", "pattern"):
-                self._definitions.append(element)
+        self._definitions.extend(e for e in root.iter() if local_name(e).endswith("Gradient"))
         self.tree = self._node(None, "g")
         box = view_box(root)
         wide, high = box[2:] if box else (np.nan, np.nan)
@@ -134,8 +132,13 @@ class Layout:
     ) -> Element:
         """Make a node of the tree, painted as the element that it is like."""
         node = self._make(self._space + tag, attributes)
-        for name in PAINT & like.attrib.keys() if like is not None else ():
-            node.set(name, like.get(name, ""))
+        for name, value in like.attrib.items() if like is not None else ():
+            if name not in PAINT:
+                continue
+            painting = self._by_id.get(referred(value))
+            # A pattern may hold anything, and its lines aren't read: it is as good as a colour.
+            is_pattern = painting is not None and local_name(painting) == "pattern"
+            node.set(name, "gray" if is_pattern else value)
         if into is not None:
             into.append(node)
         return node
@@ -171,8 +174,10 @@ class Layout:
         for name in ("clip-path", "mask"):
             if (cutter := self._by_id.get(referred(element.get(name, "")))) is not None:
                 lines = lines + self._cut(cutter, own, lines, name, node)
-        matrix = _transform(element, own.viewport, lines)
-        return _moved(lines, matrix, node)
+        lines = _moved(lines, _transform(element, own.viewport, lines), node)
+        if not node.attrib and len(node) == 1:
+            into[-1] = node[0]
+        return lines
 
     def _children(self, element: Element, own: _Inherited, node: Element) -> list[Line]:
         return [line for child in element for line in self._element(child, own, node)]
@@ -195,30 +200,33 @@ class Layout:
             if len(line) > 1 and np.ptp(line, axis=0).any()
         ]
         lines = [Line(line, width if stroked else 0.0) for line in found]
-        if tag in _MARKED and found:
-            ahead = found[0][0], found[0][1] - found[0][0]
-            back = found[-1][-1], found[-1][-1] - found[-1][-2]
-            for name, (point, direction) in (("marker-start", ahead), ("marker-end", back)):
-                marker = self._by_id.get(referred(getattr(own, name.replace("-", "_"))))
-                if marker is not None:
-                    turn = np.rad2deg(np.arctan2(*direction[::-1]))
-                    if name == "marker-start" and marker.get("orient") == "auto-start-reverse":
-                        turn += 180
-                    lines += self._marker(marker, own, point, turn, width, node)
+        if tag in _MARKED and found and not own.clips:
+            for marking, line, end in (
+                (own.marker_start, found[0], 0),
+                (own.marker_end, found[-1], -1),
+            ):
+                if (marker := self._by_id.get(referred(marking))) is not None:
+                    lines += self._marker(marker, own, line, end, width, node)
         return lines
 
     def _marker(
         self,
         marker: Element,
         own: _Inherited,
-        point: np.ndarray,
-        turn: float,
+        line: np.ndarray,
+        end: int,
         width: float,
         node: Element,
     ) -> list[Line]:
-        """Lay a marker out at the end of a line (SVG 2, section 13.7)."""
-        if not marker.get("orient", "0").startswith("auto"):
-            turn = (paths.numbers(marker.get("orient", "0")) or [0.0])[0]
+        """Lay a marker out at an end, 0 or -1, of a line (SVG 2, section 13.7)."""
+        steps = np.diff(line, axis=0)
+        steps = steps[steps.any(1)]
+        orient = marker.get("orient", "0")
+        if orient.startswith("auto"):
+            turn = np.rad2deg(np.arctan2(*steps[end][::-1]))
+            turn += 180 * (orient == "auto-start-reverse" and end == 0)
+        else:
+            turn = (paths.numbers(orient) or [0.0])[0]
         scale = 1.0 if marker.get("markerUnits") == "userSpaceOnUse" else width
         size = (
             paths.length(marker.get("markerWidth"), own.viewport[0], 3.0),
@@ -226,11 +234,9 @@ class Layout:
         )
         box = view_box(marker)
         fitted = _fitted(marker, box, *size)
-        at = paths.apply(
-            fitted,
-            np.array([[paths.length(marker.get(n), 1.0) for n in ("refX", "refY")]]),
-        )[0]
-        matrix = paths.translation(*point) @ paths.transform(f"rotate({turn})")
+        refers_to = [paths.length(marker.get(name), 1.0) for name in ("refX", "refY")]
+        at = paths.apply(fitted, np.array(refers_to))
+        matrix = paths.translation(*line[end]) @ paths.transform(f"rotate({turn})")
         matrix = matrix @ paths.scaling(scale) @ paths.translation(*-at)
         inner = self._node(self._node(node, "g", None, **_INITIAL), "g", marker)
         plain = _Inherited(own.viewport).of(marker)
@@ -388,7 +394,7 @@ def _transform(
     text = element.get("transform", "none")
     if text == "none":
         return None
-    origin = (element.get("transform-origin", "0 0").split() + ["center"])[:2]
+    origin = [*element.get("transform-origin", "0 0").split(), "center"][:2]
     if origin[0] in ("top", "bottom") or origin[1] in ("left", "right"):
         origin.reverse()
     low, size = np.zeros(2), np.array(viewport)

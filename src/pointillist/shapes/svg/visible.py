@@ -151,7 +151,7 @@ def _on_paper(colors: np.ndarray, paper: Color) -> np.ndarray:
 
 
 def _split(line: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Split segments of a line that are far longer than a picture of `size` where they cross its sides."""
+    """Split segments of a line that are much longer than a picture of `size` at its sides."""
     steps = np.diff(line, axis=0)
     long = np.flatnonzero(np.hypot(*steps.T) > 2 * _SIDE)
     if not len(long):
