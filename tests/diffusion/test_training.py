@@ -163,7 +163,7 @@ def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weigh
             c_skip, c_out = denoiser.coefficients(path.alpha(t), path.sigma(t))
             return (ideal - c_skip[:, None] * x) / c_out[:, None]
 
-        coefficients = denoiser.coefficients
+        coefficients, error_weight = denoiser.coefficients, denoiser.error_weight
 
     loss = objectives.loss(Oracle, batch, weighting).item()
     assert floor == pytest.approx(loss, rel=1e-3)

@@ -92,11 +92,11 @@ class Network(Group):
         "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
         "the flow eps - x0 (Lipman et al. 2023).",
     )
-    linear_path: bool = Field(
+    preconditioned: bool = Field(
         True,
-        description="Whether eps, x0, v and flow, too, tell how far what they predict is from the best "
-        "linear guess, so that points farther out than the network saw are no trouble; false: the "
-        "quantity itself, as in the two originals. edm always does.",
+        description="Whether the network's output is edm's residual whatever the prediction, which then "
+        "decides in which units errors count; false: it is the predicted quantity itself, as in the two "
+        "originals, and points farther out than the network saw go astray.",
     )
     sigma_data: float = Field(
         1.0,
@@ -355,10 +355,9 @@ class Samplers(Group):
     ] = Field(
         (5, 10, 20, 50, 100),
         min_length=1,
-        description="Numbers of function evaluations, each from 1 to 100,000 and given once. Several "
-        "are set in conf/local/parameters.yml, since Kedro splits a command line at commas; one alone is "
-        "samplers.nfe=20. A sampler takes the most steps that fit; heun needs two evaluations for "
-        "each step but the last.",
+        description="Numbers of function evaluations, each from 1 to 100,000 and given once; on a "
+        "command line joined by +: samplers.nfe=5+10. A sampler takes the most steps that fit; heun "
+        "needs two evaluations for each step but the last.",
     )
     n_samples: int = Field(
         8000, ge=100, le=1_000_000, description="Points of each cell, from the same noise."

@@ -4,7 +4,7 @@ Whatever the network predicts, the denoiser returns the posterior mean
 
 .. math:: D(x_t, t) = c_{skip} x_t + c_{out} F(c_{in} x_t, t) \approx E[x_0 | x_t]
 
-(Karras et al. 2022, eq. 7, for a general path). The five predictions are five rows of `coefficients`.
+(Karras et al. 2022, eq. 7, for a general path). What is predicted decides in which units errors count.
 
 The noise that the network is told of is not :math:`\sigma` alone. A point of the truth lies a Gaussian
 of standard deviation :math:`h` (the bandwidth) off its anchor, so :math:`x_t` is an anchor under noise of
@@ -54,44 +54,43 @@ def coefficients(
     sigma: Tensor,
     sigma_data: float = 1.0,
     bandwidth: float = 0.0,
-    linear_path: bool = True,
+    preconditioned: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Return c_skip and c_out, by which the output F becomes x_0 = c_skip x_t + c_out F.
 
+    `preconditioned`, they are those of edm, whatever the prediction (Karras et al. 2022, table 1):
+    c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`, and
+    c_out F, F of variance 1, is what is left. So what x_t itself says need not be learnt, it holds for
+    any x_t, and no error of F is ever more than c_out times as large. The prediction decides in which
+    units errors count (`error_weight`). Otherwise F is the predicted quantity itself, whose error
+    1 / alpha makes large where there is much noise, and which a bounded network can't follow farther
+    out than it saw.
+
+    With a `bandwidth`, F tells of the anchor a of a point, E[a | x_t] being what the table says for noise
+    tau; E[x_0 | x_t] = (sigma^2 E[a | x_t] + alpha h^2 x_t) / tau^2 then follows exactly. Without one,
+    a is x_0.
+    """
+    if prediction != "edm" and not preconditioned:
+        return _quantity(prediction, alpha, sigma)
+    tau = anchor_noise(alpha, sigma, bandwidth)
+    variance = (alpha * sigma_data) ** 2 + tau**2
+    share = (sigma / tau) ** 2
+    skip = share * alpha * sigma_data**2 / variance + alpha * (bandwidth / tau) ** 2
+    return skip, share * tau * sigma_data * variance.rsqrt()
+
+
+def _quantity(prediction: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the c_skip and c_out by which the predicted quantity becomes x_0.
+
     ========== ================================== =============================================
-    prediction F tells of                         source
+    prediction quantity                           source
     ========== ================================== =============================================
     eps        the noise eps                      Ho et al. 2020, eq. 15
     x0         the clean point                    Luo 2022, eq. 99
     v          (alpha eps - sigma x_0) / |.|      Salimans & Ho 2022, |.| = sqrt(alpha^2 + sigma^2)
     flow       eps - x_0                          Lipman et al. 2023, with time reversed
-    edm        the preconditioned residual        Karras et al. 2022, table 1
     ========== ================================== =============================================
-
-    c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`,
-    whatever the prediction: F is how far what it tells of is from that guess. An error of F counts as
-    much as in the papers, but what x_t itself says need not be learnt, and holds for any x_t. Without
-    this `linear_path`, F is the quantity itself: a bounded network then can't follow points farther out
-    than it saw, and 1 / alpha makes much of a small error.
-
-    With a `bandwidth`, edm's F tells of the anchor a of a point, E[a | x_t] being what the table says for
-    noise tau; E[x_0 | x_t] = (sigma^2 E[a | x_t] + alpha h^2 x_t) / tau^2 then follows exactly.
-    Without one, a is x_0.
     """
-    tau = anchor_noise(alpha, sigma, bandwidth)
-    variance = (alpha * sigma_data) ** 2 + tau**2
-    share = (sigma / tau) ** 2
-    if prediction == "edm":
-        c_out = share * tau * sigma_data * variance.rsqrt()
-    else:
-        own_skip, c_out = _own_coefficients(prediction, alpha, sigma)
-        if not linear_path:
-            return own_skip, c_out
-    return share * alpha * sigma_data**2 / variance + alpha * (bandwidth / tau) ** 2, c_out
-
-
-def _own_coefficients(prediction: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the c_skip and c_out by which the quantity itself becomes x_0."""
     if prediction == "eps":
         return 1 / alpha, -sigma / alpha
     if prediction == "x0":
@@ -212,8 +211,15 @@ class Denoiser(nn.Module):
             sigma,
             network.sigma_data,
             network.bandwidth or 0.0,
-            network.linear_path,
+            network.preconditioned,
         )
+
+    def error_weight(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Return what turns a squared error of F into one of the predicted quantity, of alpha's shape."""
+        if self.network.prediction == "edm":
+            return torch.ones_like(alpha)
+        _, c_out = self.coefficients(alpha, sigma)
+        return (c_out / _quantity(self.network.prediction, alpha, sigma)[1]).square()
 
     def predict(self, x: Tensor, t: Tensor) -> Tensor:
         """Return the network's own output F, (B, 2)."""

@@ -280,4 +280,4 @@ def _output_target(denoiser: Denoiser, batch: Batch, weighting: str) -> tuple[Te
     target = (batch.target - c_skip[:, None] * batch.x) / c_out[:, None]
     if weighting == "likelihood":
         return target, (batch.weight * (c_out * alpha / sigma) ** 2)[:, None]
-    return target, batch.weight[:, None]
+    return target, (batch.weight * denoiser.error_weight(alpha, sigma))[:, None]

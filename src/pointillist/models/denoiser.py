@@ -47,7 +47,8 @@ class TrainedDenoiser(Stored):
     """How much each point counts (N,), float64; None: all alike."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
-    max_megabytes, source, threads and device; empty in models of release 0.1.0."""
+    max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
+    in models of release 0.1.0."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 
@@ -215,7 +216,7 @@ def _denoiser(file: Tensors, parameters: Mapping[str, Any]) -> Denoiser:
         # Release 0.1.0 kept the fitted network in place of the one that was asked for.
         # Its outputs were the quantities themselves.
         Network.model_validate(
-            file.metadata.get("network", {"linear_path": False, **parameters["network"]})
+            file.metadata.get("network", {"preconditioned": False, **parameters["network"]})
         ),
         make_path(Schedule.model_validate(parameters["schedule"])),
     )
