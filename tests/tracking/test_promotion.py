@@ -19,8 +19,11 @@ from tests.browser.test_servers import free_port
 from tests.pipelines.test_project import QUICK, run, saved
 
 ELSEWHERE = """
-import sys, mlflow, pandas
+import mlflow, numpy, pandas, pointillist
 model = mlflow.pyfunc.load_model("models:/pointillist-dino@champion")
+points = pointillist.load("models:/pointillist-dino@champion").sample(40, seed=3)
+numpy.testing.assert_array_equal(model.predict(pandas.DataFrame({"n": [40]}), {"seed": 3}), points)
+print()
 print(model.predict(pandas.DataFrame({"n": [40]}), params={"seed": 3, "steps": 8}).to_json())
 """
 

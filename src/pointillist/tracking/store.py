@@ -129,7 +129,7 @@ def configured(project: Path) -> Store:
     )
     try:
         return resolve(loader["mlflow"], project)
-    except (MissingConfigException, ValueError):
+    except MissingConfigException:
         return resolve({}, project)
 
 
