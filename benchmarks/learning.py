@@ -97,7 +97,7 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     """Sample as the recipe says; return the distances to the truth that `kedro run` reports."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
     generator = diffusion.devices.generator(seed, "sample")
-    drawn = diffusion.samplers.draw(denoiser, task.density, sampling, generator)
+    drawn = diffusion.chains.draw(denoiser, task.density, sampling, generator)
     generator = diffusion.devices.generator(seed, "evaluate")
     model = task.model
 
@@ -121,7 +121,7 @@ def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
         denoiser,
         task.density,
         denoiser.path,
-        diffusion.samplers.start_distribution(
+        diffusion.chains.start_distribution(
             task.density, denoiser.path, sampling.start, sampling.sigma_max
         ),
         nodes=evaluation.noise_levels,

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def trained(truth, schedule, prediction, target):
 def require_good_samples(truth, denoiser, sampler):
     sampling = Sampling(sampler=sampler, steps=SAMPLERS[sampler], n_samples=N)
     generator = torch.Generator().manual_seed(1)
-    drawn = diffusion.samplers.draw(denoiser, truth, sampling, generator).double()
+    drawn = diffusion.chains.draw(denoiser, truth, sampling, generator).double()
     fresh, other = (truth.sample(N, generator)[0] for _ in range(2))
     directions = diffusion.metrics.unit_directions(100, generator)
     reference = diffusion.metrics.sorted_projections(truth.sample(N, generator)[0], directions)

@@ -10,6 +10,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        chains,
         coarse,
         comparison,
         denoiser,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "chains",
         "coarse",
         "comparison",
         "density",

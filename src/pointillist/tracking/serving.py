@@ -85,7 +85,7 @@ class Painter:
         except PointillistError as error:
             raise _bad_request(str(error)) from None
         generator = diffusion.devices.generator(seed, "serve")
-        drawn = diffusion.samplers.draw(
+        drawn = diffusion.chains.draw(
             self._model.denoiser, self._model.density, checked.sampling, generator
         )
         return pd.DataFrame(self._model.original(drawn)[:n], columns=["x", "y"])
