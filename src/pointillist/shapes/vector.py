@@ -107,9 +107,7 @@ def _drawn(root: Element, path: Path) -> Drawing:
     filled = visible.on_paper(visible.picture(root, seen), paper)
     return Drawing(
         [part * (1, -1) for part in parts],
-        Areas(
-            visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale
-        ),
+        Areas(visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale),
     )
 
 

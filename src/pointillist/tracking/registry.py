@@ -15,7 +15,7 @@ from kedro.io.core import AbstractDataset, DatasetError
 from pointillist.datasets import Package
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
-from pointillist.models.tensors import encode
+from pointillist.models.tensors import encode, sealed
 from pointillist.tracking import store as stores
 from pointillist.version import __version__
 
@@ -165,7 +165,7 @@ def _register(client: MlflowClient, package: Package) -> str:
     with TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        (data / MODEL).write_bytes(encode(package.model.to_tensors()))
+        (data / MODEL).write_bytes(encode(sealed(package.model.to_tensors(), package.model.version)))
         (data / SAMPLING).write_text(json.dumps(dict(package.sampling)))
         place = Path(folder) / _FOLDER
         # Found by the name of a module: nothing is pickled.
