@@ -156,7 +156,8 @@ def test_density_under_the_ode_of_a_gaussian_is_in_closed_form(kind):
     path = make_path(Schedule(kind=kind))
     model = GaussianMixture(torch.tensor([[0.3, -0.2]]), 0.5)
     first, *between, last = (
-        level_at(path, t) for t in path.time(torch.logspace(-1, 0.6, 100).double()).unique().tolist()
+        level_at(path, t)
+        for t in path.time(torch.logspace(-1, 0.6, 100).double()).unique().tolist()
     )
     spread, mean = 0.25 + last.noise_ratio**2, torch.tensor([0.3, -0.2]).double()
     start = (last.alpha * mean, last.alpha**2 * spread * torch.eye(2).double())

@@ -160,7 +160,7 @@ def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weigh
         @staticmethod
         def predict(x, t):
             ideal = density.denoise(x, path.alpha(t), path.sigma(t))
-            c_skip, c_out = denoiser.coefficients(path.alpha(t), path.sigma(t))
+            c_skip, c_out, *_ = denoiser.coefficients(path.alpha(t), path.sigma(t))
             return (ideal - c_skip[:, None] * x) / c_out[:, None]
 
         coefficients = denoiser.coefficients

@@ -276,8 +276,8 @@ def floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, weighting:
 def _output_target(denoiser: Denoiser, batch: Batch, weighting: str) -> tuple[Tensor, Tensor]:
     """Return F* (B, 2) and the weight (B, 1) of its squared error."""
     alpha, sigma = denoiser.path.alpha(batch.t), denoiser.path.sigma(batch.t)
-    c_skip, c_out = denoiser.coefficients(alpha, sigma)
-    target = (batch.target - c_skip[:, None] * batch.x) / c_out[:, None]
+    c = denoiser.coefficients(alpha, sigma)
+    target = (batch.target - c.c_skip[:, None] * batch.x) / c.c_out[:, None]
     if weighting == "likelihood":
-        return target, (batch.weight * (c_out * alpha / sigma) ** 2)[:, None]
+        return target, (batch.weight * (c.c_out * alpha / sigma) ** 2)[:, None]
     return target, batch.weight[:, None]
