@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import PROJECT
-from pointillist import diffusion, models, shapes
+from pointillist import diffusion, models, runtime, shapes
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -49,7 +49,7 @@ def read_parameters(env: str, overrides: Mapping[str, Any]) -> Parameters:
 
 def make_task(parameters: Parameters) -> Task:
     """Find the shape; set the threads that its training uses."""
-    diffusion.devices.use_threads(parameters.threads)
+    runtime.use_threads(parameters.threads)
     points = shapes.load(parameters.shape, parameters.shape_file, PROJECT / "data" / "01_raw")
     array = points[["x", "y"]].to_numpy(dtype="float64")
     data = parameters.data

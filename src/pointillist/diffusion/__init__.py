@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from pointillist import runtime
+
 if TYPE_CHECKING:
     from pointillist.diffusion import (
         chains,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
         training,
         two_sample,
     )
+
+runtime.configure()
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
