@@ -9,7 +9,7 @@ from pointillist.diffusion.config import Network, Schedule
 from pointillist.diffusion.denoiser import Denoiser, fitted, initialize
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.embeddings import FourierFeatures, IntegratedFourierFeatures
-from pointillist.diffusion.preconditioning import anchor_noise, coefficients
+from pointillist.diffusion.preconditioning import anchor_noise, coefficients, error_weight
 from pointillist.diffusion.schedules import make_path
 
 PREDICTIONS = ["eps", "x0", "v", "flow", "edm"]
@@ -36,7 +36,7 @@ def defined(prediction, alpha, sigma):
 def test_coefficients_turn_each_prediction_into_x0(prediction, alpha, sigma):
     x = alpha * x0 + sigma * eps
     c_skip, c_out, *_ = coefficients(
-        prediction, torch.tensor(alpha), torch.tensor(sigma), linear_path=False
+        prediction, torch.tensor(alpha), torch.tensor(sigma), preconditioned=False
     )
     torch.testing.assert_close(
         c_skip * x + c_out * defined(prediction, alpha, sigma), x0, atol=1e-4, rtol=1e-5
@@ -49,6 +49,20 @@ def test_without_an_output_a_denoiser_is_exact_for_gaussian_data(prediction):
     alpha, sigma, s = torch.tensor([1.0, 0.3, 0.006]), torch.tensor([0.3, 0.7, 1.0]), 0.8
     c_skip, *_ = coefficients(prediction, alpha, sigma, sigma_data=s)
     torch.testing.assert_close(c_skip, alpha * s**2 / (alpha**2 * s**2 + sigma**2))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v", "flow"])
+def test_a_preconditioned_loss_is_that_of_the_paper(prediction):
+    """Errors of F, weighted, are errors of the predicted quantity: eps - eps', v - v', …"""
+    x0, guess = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.1, 0.4]])
+    alpha, sigma = torch.tensor([0.8]), torch.tensor([0.6])
+    x = alpha * x0 + sigma * torch.tensor([[0.5, 0.2]])
+    c = coefficients(prediction, alpha, sigma, bandwidth=0.01)
+    error = (x0 - guess) / c.c_out
+    own = coefficients(prediction, alpha, sigma, preconditioned=False)
+    told = [(d - own.c_skip * x) / own.c_out for d in (x0, guess)]
+    weight = error_weight(prediction, alpha, sigma, c.c_out)
+    torch.testing.assert_close(weight * error**2, (told[0] - told[1]) ** 2)
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 1.0])

@@ -49,13 +49,13 @@ def truth():
     return GaussianMixture(torch.from_numpy(shapes.Normalizer.fit(points).apply(points)), 0.05)
 
 
-def trained(truth, schedule, prediction, target):
+def trained(truth, schedule, prediction, target, steps=800):
     """A small network after a training of a few seconds."""
     path = diffusion.schedules.make_path(Schedule(kind=schedule))
     network = Network(prediction=prediction, width=64, depth=2, input_features=64)
     fitted = diffusion.denoiser.fitted(network, truth)
     denoiser = diffusion.denoiser.initialize(fitted, path, seed=0)
-    training = Training(target=target, steps=800, batch_size=512, report_every=100)
+    training = Training(target=target, steps=steps, batch_size=512, report_every=100)
     generator = torch.Generator().manual_seed(0)
     for _ in diffusion.training.train(
         denoiser, truth.to("cpu", torch.float32), training, generator
@@ -103,7 +103,7 @@ def test_the_spread_has_every_choice():
     ("schedule", "prediction", "target"), list(itertools.product(SCHEDULES, PREDICTIONS, TARGETS))
 )
 def test_every_recipe_paints_the_shape(truth, schedule, prediction, target):
-    denoiser = trained(truth, schedule, prediction, target)
+    denoiser = trained(truth, schedule, prediction, target, steps=2000)
     for sampler in SAMPLERS:
         require_good_samples(truth, denoiser, sampler)
 

@@ -12,14 +12,18 @@ from pointillist import runtime
 
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        batches,
         chains,
         coarse,
         comparison,
         denoiser,
         density,
         devices,
+        draws,
         embeddings,
         fast,
+        fields,
+        floors,
         likelihood,
         metrics,
         objectives,
@@ -36,15 +40,18 @@ runtime.configure()
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "batches",
         "chains",
         "coarse",
         "comparison",
         "density",
         "denoiser",
         "devices",
+        "draws",
         "embeddings",
         "fast",
         "fields",
+        "floors",
         "likelihood",
         "metrics",
         "objectives",

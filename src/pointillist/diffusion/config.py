@@ -92,11 +92,11 @@ class Network(Group):
         "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
         "the flow eps - x0 (Lipman et al. 2023).",
     )
-    linear_path: bool = Field(
+    preconditioned: bool = Field(
         True,
-        description="Whether eps, x0, v and flow, too, tell how far what they predict is from the best "
-        "linear guess, so that points farther out than the network saw are no trouble; false: the "
-        "quantity itself, as in the two originals. edm always does.",
+        description="Whether the network's output is edm's residual whatever the prediction, which then "
+        "decides in which units errors count; false: it is the predicted quantity itself, as in the two "
+        "originals, and points farther out than the network saw go astray.",
     )
     sigma_data: float = Field(
         1.0,

@@ -81,8 +81,12 @@ class Denoiser(nn.Module):
             sigma,
             network.sigma_data,
             network.bandwidth or 0.0,
-            network.linear_path,
+            network.preconditioned,
         )
+
+    def error_weight(self, alpha: Tensor, sigma: Tensor, c_out: Tensor) -> Tensor:
+        """Return what turns a squared error of F into one of the predicted quantity."""
+        return preconditioning.error_weight(self.network.prediction, alpha, sigma, c_out)
 
     def _coefficients_at(self, t: Tensor, x: Tensor) -> Coefficients:
         return self.coefficients(self.path.alpha(t).to(x), self.path.sigma(t).to(x))

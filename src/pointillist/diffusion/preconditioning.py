@@ -38,32 +38,30 @@ def coefficients(
     sigma: Tensor,
     sigma_data: float = 1.0,
     bandwidth: float = 0.0,
-    linear_path: bool = True,
+    preconditioned: bool = True,
 ) -> Coefficients:
     r"""Return the coefficients by which the output F becomes x_0 = c_skip x_t + c_out F.
 
-    ========== ================================== =============================================
-    prediction F tells of                         source
-    ========== ================================== =============================================
-    eps        the noise eps                      Ho et al. 2020, eq. 15
-    x0         the clean point                    Luo 2022, eq. 99
-    v          (alpha eps - sigma x_0) / |.|      Salimans & Ho 2022, |.| = sqrt(alpha^2 + sigma^2)
-    flow       eps - x_0                          Lipman et al. 2023, with time reversed
-    edm        the preconditioned residual        Karras et al. 2022, table 1
-    ========== ================================== =============================================
+    `preconditioned`, they are those of edm, whatever the prediction. For alpha = 1 and h = 0, so that
+    :math:`\tau = \sigma`, they stand in Karras et al. 2022, table 1:
 
-    For alpha = 1 and h = 0 edm's are those of the paper, with :math:`\tau = \sigma`:
-    :math:`c_{skip} = \sigma_{data}^2 / (\sigma_{data}^2 + \sigma^2)`,
-    :math:`c_{out} = \sigma \sigma_{data} / \sqrt{\sigma_{data}^2 + \sigma^2}`,
-    :math:`c_{in} = 1 / \sqrt{\sigma_{data}^2 + \sigma^2}`.
-    With a bandwidth F tells of the anchor a of a point, :math:`E[a | x_t]` being what the table says for
-    noise tau, and :math:`E[x_0 | x_t] = (\sigma^2 E[a | x_t] + \alpha h^2 x_t) / \tau^2` follows exactly.
+    .. math::
+        c_{skip} = \frac{\sigma_{data}^2}{\sigma_{data}^2 + \sigma^2}, \quad
+        c_{out} = \frac{\sigma \sigma_{data}}{\sqrt{\sigma_{data}^2 + \sigma^2}}, \quad
+        c_{in} = \frac{1}{\sqrt{\sigma_{data}^2 + \sigma^2}}, \quad
+        c_{noise} = \log \sigma
 
-    c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`,
-    whatever the prediction: F is how far what it tells of is from that guess. An error of F counts as
-    much as in the papers, but what x_t itself says need not be learnt, and holds for any x_t. Without
-    this `linear_path`, F is the quantity itself: a bounded network then can't follow points farther out
-    than it saw, and 1 / alpha makes much of a small error.
+    c_skip x_t is the best linear guess of x_0, exact for Gaussian data of deviation `sigma_data`, and
+    c_out F, F of variance 1, is what is left. So what x_t itself says need not be learnt, it holds for
+    any x_t, and no error of F becomes more than c_out times as large. The prediction decides in which
+    units errors count (`error_weight`).
+
+    With a bandwidth h, F tells of the anchor a of a point, E[a | x_t] being what the table says for noise
+    tau; :math:`E[x_0 | x_t] = (\sigma^2 E[a | x_t] + \alpha h^2 x_t) / \tau^2` then follows exactly.
+
+    Not `preconditioned`, F is the predicted quantity itself, whose error 1 / alpha makes large where
+    there is much noise, and which a bounded network can't follow farther out than it saw. edm has no
+    quantity of its own: it is always preconditioned.
     """
     tau = anchor_noise(alpha, sigma, bandwidth)
     variance = (alpha * sigma_data) ** 2 + tau**2
@@ -74,14 +72,30 @@ def coefficients(
     c_in = variance.rsqrt()
     c_noise = (tau / alpha).log()
 
-    if prediction != "edm":
-        own_skip, c_out = _own_coefficients(prediction, alpha, sigma)
-        c_skip = c_skip if linear_path else own_skip
+    if prediction != "edm" and not preconditioned:
+        c_skip, c_out = _quantity(prediction, alpha, sigma)
     return Coefficients(c_skip, c_out, c_in, c_noise, tau)
 
 
-def _own_coefficients(prediction: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the c_skip and c_out by which the quantity itself becomes x_0."""
+def error_weight(prediction: str, alpha: Tensor, sigma: Tensor, c_out: Tensor) -> Tensor:
+    """Return what turns a squared error of F into one of the predicted quantity, of alpha's shape."""
+    if prediction == "edm":
+        return torch.ones_like(alpha)
+    return (c_out / _quantity(prediction, alpha, sigma)[1]).square()
+
+
+def _quantity(prediction: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the c_skip and c_out by which the predicted quantity becomes x_0.
+
+    ========== ================================== =============================================
+    prediction quantity                           source
+    ========== ================================== =============================================
+    eps        the noise eps                      Ho et al. 2020, eq. 15
+    x0         the clean point                    Luo 2022, eq. 99
+    v          (alpha eps - sigma x_0) / |.|      Salimans & Ho 2022, |.| = sqrt(alpha^2 + sigma^2)
+    flow       eps - x_0                          Lipman et al. 2023, with time reversed
+    ========== ================================== =============================================
+    """
     if prediction == "eps":
         return 1 / alpha, -sigma / alpha
     if prediction == "x0":

@@ -215,7 +215,7 @@ def _denoiser(file: Tensors, parameters: Mapping[str, Any]) -> Denoiser:
         # Release 0.1.0 kept the fitted network in place of the one that was asked for.
         # Its outputs were the quantities themselves.
         Network.model_validate(
-            file.metadata.get("network", {"linear_path": False, **parameters["network"]})
+            file.metadata.get("network", {"preconditioned": False, **parameters["network"]})
         ),
         make_path(Schedule.model_validate(parameters["schedule"])),
     )
