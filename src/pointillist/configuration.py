@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.framework.context import KedroContext
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pointillist import shapes
 from pointillist.errors import PointillistError, first_line, nearest
+from pointillist.parameters import SOURCE
+from pointillist.shapes import naming
 
 
 def read_parameters(context: KedroContext) -> dict[str, Any]:
@@ -40,17 +42,22 @@ def read_parameters(context: KedroContext) -> dict[str, Any]:
 
 
 def _name_shape(loader: OmegaConfigLoader, data: Path) -> None:
-    """Put the one name of the shape where the catalog and the parameters' files look it up."""
+    """Put the one name of the shape where the catalog and the parameters' files look it up.
+
+    What is given takes the place of all that globals.yml says of the source. A shape that is no name is
+    left as it is: the check of the parameters refuses it.
+    """
     given: dict[str, Any] = loader.runtime_params
     everywhere: dict[str, Any] = loader["globals"]
-    shape, shape_file, text = (
-        None if value is None else str(value).replace("\\${", "${")
-        for value in (
-            given.get("shape"),
-            given.get("shape_file", everywhere.get("shape_file")),
-            given.get("text", everywhere.get("text")),
+    values: Any = everywhere | {"shape": None}
+    if any(given.get(name) is not None for name in SOURCE):
+        given.update({name: given.get(name) for name in SOURCE})
+        # In text that was typed, references to other values are escaped.
+        values = OmegaConf.to_container(
+            OmegaConf.create({n: given[n] for n in SOURCE}), resolve=True
         )
+    shape, shape_file, text = (
+        None if values.get(name) is None else str(values[name]) for name in SOURCE
     )
-    if shape is not None and re.search(r"[/\\]", shape):
-        return  # refused as it is
-    given["shape"] = shapes.name_of(shape, shape_file, text, str(everywhere["shape"]), data)
+    if shape is None or naming.is_name(shape):
+        given["shape"] = shapes.name_of(shape, shape_file, text, str(everywhere["shape"]), data)

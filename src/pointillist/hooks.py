@@ -16,14 +16,14 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
-from pointillist.command_line import AS_TYPED
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
 from pointillist.explanation import Explanation
 from pointillist.groups import flatten
 from pointillist.models import Stored
-from pointillist.parameters import Parameters, validate
+from pointillist.parameters import SOURCE, Parameters, validate
+from pointillist.provenance import Provenance
 from pointillist.terminal import display
 from pointillist.version import __version__
 
@@ -45,6 +45,7 @@ class ProjectHooks:
         self._pinned: records.Versions = {}
         self._loaded: records.Versions = {}
         self._saved: list[str] = []
+        self._provenance: Provenance | None = None
         self._started: dict[str, float] = {}
 
     @hook_impl(tryfirst=True)
@@ -60,7 +61,7 @@ class ProjectHooks:
                 if (named := getattr(self._parameters, name)) is not None:
                     values[name] = tracking.model_versions(named, settings, self._project)
             # What names the source has its effect on the catalog.
-            self._given = [*({*flatten(context.config_loader.runtime_params)} - AS_TYPED)]
+            self._given = [*({*flatten(context.config_loader.runtime_params)} - {*SOURCE})]
             run = values.get("run")
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:
@@ -83,10 +84,17 @@ class ProjectHooks:
             shapes.find(name, self._project / "data" / "01_raw", shape_file, text)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
         """Choose the versions of what earlier runs made; refuse to start without, or with a mixture."""
         self._explanation = Explanation(self._parameters, self._project)
         self._loaded, self._saved = {}, []
+        # A model that is asked for by its version is taken as it is.
+        asked_for = {*self._pinned, *(run_params.get("load_versions") or {})}
+        chosen = "denoiser" not in pipeline.inputs() or "denoiser" in asked_for
+        folder = self._project / "data" / "01_raw"
+        self._provenance = None if chosen else Provenance(self._parameters, folder)
         for name in sorted(pipeline.inputs()):
             if isinstance(dataset := catalog.get(name), VersionedFile):
                 if name in self._pinned:
@@ -131,6 +139,8 @@ class ProjectHooks:
                     data.package_version,
                     __version__,
                 )
+        if self._provenance and dataset_name == "denoiser":
+            self._provenance.note_model(data)
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -149,9 +159,11 @@ class ProjectHooks:
         logger.info("%-9s %-18s %6.1f s", node.namespace, node.short_name, seconds)
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str) -> None:
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Note what this run made."""
         self._saved.append(dataset_name)
+        if self._provenance and dataset_name == "shape_points":
+            self._provenance.note_points(data)
         self._explanation.saving = None
 
     @hook_impl(trylast=True)

@@ -12,8 +12,9 @@ from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
 from pointillist import stages, tracking
+from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
-from pointillist.explanation import near, source
+from pointillist.explanation import near
 from pointillist.parameters import Parameters
 from pointillist.terminal import print_facts
 
@@ -50,7 +51,4 @@ def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    if stages.of(pipeline) == ["ingest"]:
-        return f"kedro run --pipelines {stage} --params {source(parameters)}"
-    of_run = "" if version is None else f",run={version}"
-    return f"kedro run --pipelines {stage} --params shape={parameters.shape}{of_run}"
+    return f"kedro run --pipelines {stage} --params {source(parameters, run=version)}"

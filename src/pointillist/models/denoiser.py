@@ -47,7 +47,8 @@ class TrainedDenoiser(Stored):
     """How much each point counts (N,), float64; None: all alike."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
-    max_megabytes, source, threads and device; empty in models of release 0.1.0."""
+    max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
+    in models of release 0.1.0."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 

@@ -1,0 +1,95 @@
+"""Whether the model that a run loads was trained on the shape that the run is about.
+
+Names don't say: a file is edited, `text=cat` and `shape=cat` share a name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pointillist import command_line, shapes
+from pointillist.errors import PointillistError
+from pointillist.parameters import Parameters
+from pointillist.shapes import digests
+from pointillist.shapes.config import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pointillist.models import TrainedDenoiser
+
+
+class Provenance:
+    """What one run has seen of its shape's points and of the model of an earlier run."""
+
+    def __init__(self, parameters: Parameters, folder: Path) -> None:
+        """Take the run's parameters and the folder of own shapes."""
+        self._parameters, self._folder = parameters, folder
+        self._points = ""
+        self._model: TrainedDenoiser | None = None
+
+    def note_points(self, points: pd.DataFrame) -> None:
+        """Take the shape's points. Raises PointillistError if the model was trained on others."""
+        self._points = shapes.digest(points.to_numpy())
+        self._compare()
+
+    def note_model(self, model: TrainedDenoiser) -> None:
+        """Take the model.
+
+        Raises
+        ------
+        PointillistError
+            If it was trained on other points than the run's, or on another source. A source that is gone
+            or can't be read, and a built-in shape of the package, decide nothing.
+        """
+        if self._model is None:
+            self._model = model
+            if model.origin and (source := self._other_source(model)):
+                raise self._refusal(f"not on {source}")
+        self._compare()
+
+    def _compare(self) -> None:
+        if self._model and self._points not in ("", self._model.shape_digest):
+            raise self._refusal("not on the points of this run")
+
+    def _other_source(self, model: TrainedDenoiser) -> str | None:
+        """Return what the run's source is if the model's is another."""
+        parameters, trained = self._parameters, model.origin
+        try:
+            found = shapes.find(
+                parameters.shape, self._folder, parameters.shape_file, parameters.text
+            )
+        except PointillistError:
+            return None
+        if trained.get("text") != found.text:
+            return found.about
+        if found.kind == "file":
+            return None if self._holds_points_of(model, found) else found.about
+        # A built-in shape of the name of a file that was given then, and is still there.
+        given = trained.get("shape_file")
+        return found.about if given and Path(given).is_file() else None
+
+    def _holds_points_of(self, model: TrainedDenoiser, found: shapes.Origin) -> bool:
+        """Tell whether a file is the one that the model was trained on, or gives the same points."""
+        try:
+            if found.path and digests.of_file(found.path) == model.origin.get("content"):
+                return True
+            options = Source.model_validate(model.origin["source"])
+            points = shapes.read(found, self._parameters.max_megabytes).place(options)
+        except (PointillistError, OSError, KeyError, ValidationError):
+            return True
+        return shapes.digest(points.to_numpy()) == model.shape_digest
+
+    def _refusal(self, reason: str) -> PointillistError:
+        assert self._model is not None
+        name, origin = self._parameters.shape, self._model.origin
+        given = {key: origin[key] for key in ("shape_file", "text") if origin.get(key)}
+        trained = f"on {command_line.write(given)}" if given else "on other points"
+        return PointillistError(
+            f"The denoiser of {name!r} was trained {trained}, {reason}. Take it all the same: --params "
+            f"run={self._model.version}, or make it again: kedro run --params "
+            f"{command_line.source(self._parameters)}"
+        )
