@@ -147,7 +147,7 @@ def shapes(metadata: ProjectMetadata) -> None:
 @click.option("--env", "-e", default=None, help="The environment whose mlflow.yml is read.")
 @click.pass_obj
 def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
-    """Send to MLflow what was kept back while its server was away."""
+    """Send to MLflow what it did not take of earlier runs."""
     from kedro.framework.session import KedroSession
 
     from pointillist import tracking
@@ -156,8 +156,8 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
         loader = session.load_context().config_loader
         sent, waiting = tracking.send_all(metadata.project_path, loader.get("mlflow", {}))
     if waiting:
-        raise click.ClickException(f"{sent} records were sent, {waiting} were not taken.")
-    click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
+        raise click.ClickException(f"MLflow has all of {sent} runs now, of {waiting} it has not.")
+    click.echo(f"MLflow has all of {sent} more runs." if sent else "MLflow has all runs.")
 
 
 @cli.command()

@@ -3,17 +3,20 @@
 import warnings
 
 from pointillist import runtime
+from pointillist.config_loader import AnywhereConfigLoader
 from pointillist.hooks import ProjectHooks
 from pointillist.sessions import UniqueSessions
-from pointillist.tracking import TrackingHooks
+from pointillist.tracking import MlflowHooks
 
 # Kedro's own use of omegaconf, which nobody here can mend.
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
 runtime.configure()
 
-HOOKS = (ProjectHooks(), TrackingHooks())
+_recording = MlflowHooks()
+HOOKS = (ProjectHooks(_recording), _recording)
 SESSION_STORE_CLASS = UniqueSessions
+CONFIG_LOADER_CLASS = AnywhereConfigLoader
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_ARGS = {
