@@ -397,7 +397,7 @@ def test_areas_of_a_line_that_crosses_itself_follow_its_rule():
         (
             (
                 "<image/><image/>"
-                "<foreignObject><p xmlns=\'http://www.w3.org/1999/xhtml\'>Hi</p></foreignObject>"
+                "<foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>Hi</p></foreignObject>"
             ),
             "1 text ('Hi') and 2 embedded pictures left out",
         ),
