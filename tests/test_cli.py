@@ -46,7 +46,7 @@ def test_run_has_the_options_and_the_help_of_kedros_own():
         (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
         (
             ["--pipelines", "ingest,nope"],
-            "Known: compare, evaluate, explain, gallery, ingest",
+            "Known: compare, evaluate, explain, export, gallery, ingest",
         ),
         (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
         (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),
@@ -132,7 +132,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(project):
     os.close(keyboard)
     assert process.wait(timeout=60) == 130, shown.decode(errors="replace")
     assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > 0
-    assert shown.strip().endswith(b"Stopped.")
+    assert shown.strip().endswith(b"Stopped. The same command with resume=true continues a training.")
 
 
 def test_a_place_without_a_project_is_said_in_two_lines(tmp_path):

@@ -52,8 +52,8 @@ class _Run(click.Command):
             _require_known("Runner", chosen, _RUNNERS)
         if chosen and chosen.rpartition(".")[2] == "ParallelRunner":
             raise click.ClickException(
-                "ParallelRunner can't be used: stages hand each other objects within one process. The default "
-                "and ThreadRunner work; many runs side by side are a sweep: kedro sweep --workers N."
+                "ParallelRunner can't be used: stages hand each other objects within one process. The "
+                "default and ThreadRunner work; many runs side by side are a sweep: kedro sweep --workers N."
             )
         try:
             with _in_words():
