@@ -27,7 +27,7 @@ from pointillist.errors import PointillistError, first_line, nearest
 from pointillist.groups import flatten
 from pointillist.terminal import accept_any_text, display
 
-_RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+_RUNNERS = ("SequentialRunner", "ThreadRunner")
 
 
 class _Run(click.Command):
@@ -50,6 +50,11 @@ class _Run(click.Command):
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)
+        if chosen and chosen.rpartition(".")[2] == "ParallelRunner":
+            raise click.ClickException(
+                "ParallelRunner can't be used: stages hand each other objects within one process. The default "
+                "and ThreadRunner work; many runs side by side are a sweep: kedro sweep --workers N."
+            )
         try:
             with _in_words():
                 return super().invoke(ctx)
@@ -147,7 +152,7 @@ def shapes(metadata: ProjectMetadata) -> None:
 @click.option("--env", "-e", default=None, help="The environment whose mlflow.yml is read.")
 @click.pass_obj
 def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
-    """Send to MLflow what was kept back while its server was away."""
+    """Send to MLflow what it did not take of earlier runs."""
     from kedro.framework.session import KedroSession
 
     from pointillist import tracking
@@ -156,8 +161,8 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
         loader = session.load_context().config_loader
         sent, waiting = tracking.send_all(metadata.project_path, loader.get("mlflow", {}))
     if waiting:
-        raise click.ClickException(f"{sent} records were sent, {waiting} were not taken.")
-    click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
+        raise click.ClickException(f"MLflow has all of {sent} runs now, of {waiting} it has not.")
+    click.echo(f"MLflow has all of {sent} more runs." if sent else "MLflow has all runs.")
 
 
 @cli.command()

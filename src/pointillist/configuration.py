@@ -27,6 +27,11 @@ def read_parameters(context: KedroContext) -> dict[str, Any]:
         If they can't be read, or the environment is unknown; it names the known ones.
     """
     loader = context.config_loader
+    if {"{", "}"} & {*str(context.project_path)}:
+        raise PointillistError(
+            "Kedro takes { and } in a path for the name of a dataset: rename the folder of the "
+            f"project, {context.project_path}"
+        )
     try:
         _name_shape(loader, Path(context.project_path) / "data")
         return dict(loader["parameters"])

@@ -56,8 +56,8 @@ class Group(BaseModel):
 
 
 def alone(value: Any) -> Any:
-    """Take a single number for a list of one, which is what a command line can hold."""
-    return (value,) if isinstance(value, int) else value
+    """Take a number for a list of one, and split what a command line joins by +."""
+    return (value,) if isinstance(value, int) else by_plus(value)
 
 
 def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from pointillist import diffusion, records, shapes, stages, summary, tracking
+from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
@@ -37,7 +37,8 @@ class ConfigurationError(PointillistError, click.ClickException):
 class ProjectHooks:
     """Validation, the versions that belong together, progress, errors and the summary."""
 
-    def __init__(self) -> None:
+    def __init__(self, recording: tracking.MlflowHooks | None = None) -> None:
+        self._recording = recording
         self._parameters = Parameters()
         self._project = Path()
         self._explanation = Explanation(self._parameters, self._project)
@@ -57,9 +58,12 @@ class ProjectHooks:
             self._parameters = validate(values)
             self._check_device_and_shape()
             settings = context.config_loader.get("mlflow", {})
-            for name in ("run", "runs"):
+            for name, version_of in (
+                ("run", tracking.run_version),
+                ("runs", tracking.model_versions),
+            ):
                 if (named := getattr(self._parameters, name)) is not None:
-                    values[name] = tracking.model_versions(named, settings, self._project)
+                    values[name] = version_of(named, settings, self._project)
             # What names the source has its effect on the catalog.
             self._given = [*({*flatten(context.config_loader.runtime_params)} - {*SOURCE})]
             run = values.get("run")
@@ -107,7 +111,7 @@ class ProjectHooks:
         atomic.sweep(self._project, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
-            diffusion.devices.use_threads(self._parameters.threads)
+            runtime.use_threads(self._parameters.threads)
         display.start()
 
     def _warn_of_what_has_no_effect(self, pipeline: Pipeline) -> None:
@@ -184,6 +188,7 @@ class ProjectHooks:
             catalog,
             self._saved,
             summary.next_step(self._parameters, pipeline, version if self._pinned else None),
+            None if self._recording is None else self._recording.last_run,
         )
 
     @hook_impl(trylast=True)

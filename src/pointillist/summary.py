@@ -11,7 +11,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
-from pointillist import stages, tracking
+from pointillist import stages
 from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
@@ -25,6 +25,7 @@ def show(
     catalog: CatalogProtocol,
     saved: Iterable[str],
     next_step: str,
+    recorded: str | None,
 ) -> None:
     """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
 
@@ -40,8 +41,8 @@ def show(
         if (title := about.get("summary")) and isinstance(dataset, VersionedFile):
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
-    if (run := tracking.last_run()) is not None:
-        facts["MLflow run"] = run.shown
+    if recorded is not None:
+        facts["MLflow run"] = recorded
     print_facts(facts | {"Next": next_step})
 
 

@@ -288,7 +288,7 @@ class Sampling(Group):
         None,
         ge=1e-5,
         le=0.1,
-        description="Least noise ratio that is visited before clean points; null: the path's least.",
+        description="Least noise ratio before clean points; null: the path's least.",
     )
     start: Literal["moments", "standard_normal"] = Field(
         "moments",
@@ -355,10 +355,9 @@ class Samplers(Group):
     ] = Field(
         (5, 10, 20, 50, 100),
         min_length=1,
-        description="Numbers of function evaluations, each from 1 to 100,000 and given once. Several "
-        "are set in conf/local/parameters.yml, since Kedro splits a command line at commas; one alone is "
-        "samplers.nfe=20. A sampler takes the most steps that fit; heun needs two evaluations for "
-        "each step but the last.",
+        description="Numbers of function evaluations, each from 1 to 100,000 and given once; on a "
+        "command line joined by +: samplers.nfe=5+10. A sampler takes the most steps that fit; heun "
+        "needs two evaluations for each step but the last.",
     )
     n_samples: int = Field(
         8000, ge=100, le=1_000_000, description="Points of each cell, from the same noise."

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -28,6 +30,7 @@ _MOST, _MOST_POINTS, _DEEPEST = 200_000, 10_000_000, 200
 # The square of a larger coordinate, in units of the drawing, says nothing any more.
 _GREATEST = 1e9
 _NAMESPACE = "http://www.w3.org/2000/svg"
+_REFERRING = ("clip-path", "mask", "marker-start", "marker-end")
 _COMMAND, _NUMBER = re.compile(r"[MLHVCSQTAZ]", re.IGNORECASE), re.compile(r"[\d.]+")
 _OUTSIDE = re.compile(r"url\(\s*+['\"]?+\s*+(?!#)([^)'\"]*)|@import\s+([^;]*)", re.IGNORECASE)
 
@@ -39,8 +42,8 @@ class Drawing:
     lines: list[np.ndarray]
     """The visible outlines and the middles of strokes: arrays (M, 2), px, y upwards; closed ones are
     back at their start."""
-    areas: Areas
-    """What is filled or enclosed by a line, px, y upwards."""
+    areas: Callable[[], Areas]
+    """Draws and returns what is filled or enclosed by a line, px, y upwards."""
 
 
 def read(path: Path) -> Drawing:
@@ -66,7 +69,7 @@ def read(path: Path) -> Drawing:
     _refuse_bombs(root, path)
     try:
         return _drawn(root, path)
-    except (ValueError, ArithmeticError, LookupError, AttributeError) as error:
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PointillistError(
             f"{path} holds something that can't be read ({reason[:120]}). Save it as plain SVG."
@@ -74,40 +77,28 @@ def read(path: Path) -> Drawing:
 
 
 def _drawn(root: Element, path: Path) -> Drawing:
-    from pointillist.shapes.curves import Areas
-    from pointillist.shapes.svg import css, visible
-    from pointillist.shapes.svg.lines import PICTURE, Lines
+    from pointillist.shapes.svg import css
+    from pointillist.shapes.svg.layout import PICTURE, Layout
+    from pointillist.shapes.svg.visible import View
 
     css.resolve(root)
     # Style sheets may refer to more than the elements themselves did.
     _refuse_bombs(root, path)
-    walk = Lines({found: element for element in root.iter() if (found := element.get("id"))})
-    lines, page = walk.of_drawing(root)
-    _refuse_extremes([line.points for line in lines], path)
-    parts: list[np.ndarray] = []
-    if lines:
-        seen = visible.window(lines, page)
-        picture = visible.picture(root, seen)
-        for paper in visible.papers(picture, seen):
-            parts = visible.parts(lines, visible.on_paper(picture, paper), paper, seen)
-            if parts:
-                break
-    if not parts:
-        raise PointillistError(
-            f"{path} draws no line. "
-            + (
-                "It holds text: convert it to paths first, or write it with --params text=WORD."
-                if any(name != PICTURE for name in walk.left_out)
-                else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
-            )
+    layout = Layout(root)
+    _refuse_extremes([line.points for line in layout.lines], path)
+    view = View(layout) if layout.lines else None
+    for paper in view.papers() if view is not None else ():
+        if view is not None and (lines := view.lines(paper)):
+            if layout.left_out:
+                logger.warning("%s", _said_of(layout.left_out, path))
+            return Drawing([line * (1, -1) for line in lines], partial(view.areas, paper))
+    raise PointillistError(
+        f"{path} draws no line. "
+        + (
+            "It holds text: convert it to paths first, or write it with --params text=WORD."
+            if any(name != PICTURE for name in layout.left_out)
+            else "It needs a visible path, polygon, line, circle, ellipse or rectangle."
         )
-    if walk.left_out:
-        logger.warning("%s", _said_of(walk.left_out, path))
-    visible.filling(walk.paints, paper)
-    filled = visible.on_paper(visible.picture(root, seen), paper)
-    return Drawing(
-        [part * (1, -1) for part in parts],
-        Areas(visible.differs(filled, paper), (seen.left, -seen.top - seen.height), 1 / seen.scale),
     )
 
 
@@ -124,7 +115,7 @@ def _refuse_extremes(lines: list[np.ndarray], path: Path) -> None:
 
 def _said_of(left_out: list[str], path: Path) -> str:
     """Say what of a drawing has no lines."""
-    from pointillist.shapes.svg.lines import PICTURE
+    from pointillist.shapes.svg.layout import PICTURE
 
     texts = [name for name in left_out if name != PICTURE]
     pictures = len(left_out) - len(texts)
@@ -166,6 +157,8 @@ def _leave_foreign_out(root: Element) -> None:
     """Remove the elements of other namespaces, such as those of editors; put the rest in that of SVG."""
     own = root.tag.rpartition("}")[0]
     for element in list(root.iter()):
+        if _tag(element) == "foreignObject":
+            element.text = " ".join(element.itertext())
         for child in list(element):
             if not isinstance(child.tag, str) or child.tag.rpartition("}")[0] != own:
                 element.remove(child)
@@ -224,10 +217,10 @@ def _refuse_bombs(root: Element, path: Path) -> None:
 
 def _shown_with(element: Element) -> list[str]:
     """Return the ids of what is walked once more for each time that an element is."""
-    from pointillist.shapes.svg.lines import reference, referred
+    from pointillist.shapes.svg.layout import reference, referred
 
     used = [reference(element)] if _tag(element) == "use" else []
-    return used + [referred(element.get(name, "")) for name in ("clip-path", "mask")]
+    return used + [referred(element.get(name, "")) for name in _REFERRING]
 
 
 def _least_segments(element: Element) -> int:
