@@ -65,6 +65,14 @@ def test_a_preconditioned_loss_is_that_of_the_paper(prediction):
     torch.testing.assert_close(weight * error**2, (told[0] - told[1]) ** 2)
 
 
+def test_on_standardised_data_edm_is_v_prediction_with_the_sign_turned():
+    angle = torch.linspace(0.01, 1.56, 50).double()
+    edm = coefficients("edm", angle.cos(), angle.sin())
+    v = coefficients("v", angle.cos(), angle.sin(), preconditioned=False)
+    torch.testing.assert_close(edm.c_skip, v.c_skip)
+    torch.testing.assert_close(edm.c_out, -v.c_out)
+
+
 @pytest.mark.parametrize("sigma_data", [0.5, 1.0])
 def test_edm_coefficients_are_those_of_the_paper(sigma_data):
     """Karras et al. 2022, table 1, for alpha = 1."""

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import ClassVar
 
 import pytest
 import torch
@@ -376,18 +377,49 @@ def test_reports_do_not_change_the_result(ring):
     assert all(map(torch.equal, often.state_dict().values(), rarely.state_dict().values()))
 
 
-def test_without_averaging_the_last_weights_are_kept(ring):
-    """ema = 0 keeps the last weights: the average is then a different network."""
-    density = ring.to("cpu", torch.float32)
-    last, averaged = trained(density, ema=0.0)[0], trained(density, ema=0.9)[0]
-    assert not torch.equal(last.output.weight, averaged.output.weight)
+@pytest.mark.parametrize("ema", [0.0, 0.5, 0.9])
+def test_the_exponential_average_of_the_weights_is_kept(ring, ema):
+    """Worked out again from the weights of every step; at first over as many as there are."""
+    denoiser = initialize(SMALL, make_path(Schedule()), 0)
+    options = Training(steps=30, batch_size=32, report_every=1, ema=ema)
+    generator = torch.Generator().manual_seed(0)
+    expected = FlatWeights.of(denoiser).values.clone()
+    for report in training.train(denoiser, ring.to("cpu", torch.float32), options, generator):
+        weights = report.state()["weights"]
+        share = min(ema, report.step / (report.step + 9))
+        expected = share * expected + (1 - share) * weights
+        torch.testing.assert_close(report.average, expected)
+    assert torch.equal(FlatWeights.of(denoiser).values, report.average)
+    assert torch.equal(report.average, weights) == (ema == 0)
 
 
-def test_gradient_clipping_bounds_what_the_optimizer_sees(ring):
+@pytest.mark.parametrize("limit", [None, 1e-3, 0.5, 1e3])
+def test_clipping_scales_the_gradient_down_to_its_limit_as_torch_does(ring, monkeypatch, limit):
+    """What the optimizer sees at each step, against torch's own on the same gradient."""
+    seen = []
+
+    class Still:
+        memory: ClassVar = {}
+
+        def __init__(self, gradients):
+            self.gradients = gradients
+
+        def __call__(self, step, factor):
+            seen.append(self.gradients.clone())
+
+    # Weights that stay where they are have the same gradients, clipped or not.
+    monkeypatch.setattr(training, "make_updates", lambda weights, _: [Still(weights.gradients)])
     density = ring.to("cpu", torch.float32)
-    free = trained(density, optimizer="adamw")[0]
-    clipped = trained(density, optimizer="adamw", gradient_clip=1e-3)[0]
-    assert not torch.equal(free.output.weight, clipped.output.weight)
+    trained(density, steps=3)
+    free, seen = seen, []
+    _, reports = trained(density, steps=3, report_every=1, gradient_clip=limit)
+    for gradient, clipped, report in zip(free, seen, reports, strict=True):
+        parameter = torch.nn.Parameter(torch.zeros_like(gradient))
+        parameter.grad = gradient.clone()
+        norm = torch.nn.utils.clip_grad_norm_([parameter], math.inf if limit is None else limit)
+        torch.testing.assert_close(clipped, parameter.grad)
+        assert report.metrics["gradient_norm"] == pytest.approx(norm.item())
+    assert 1e-3 < free[0].norm() < 1e3
 
 
 def test_fixed_dataset_is_walked_through_in_epochs(ring):

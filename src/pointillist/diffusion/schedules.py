@@ -80,8 +80,8 @@ class DiscretePath:
     def time(self, noise_ratio: Tensor) -> Tensor:
         """Return the step whose log noise ratio is nearest."""
         table = 0.5 * torch.log1p(-self.alphas_cumprod) - 0.5 * torch.log(self.alphas_cumprod)
-        distance = noise_ratio.log()[..., None].to(table) - table.to(noise_ratio.device)
-        return distance.abs().argmin(-1).to(noise_ratio.dtype)
+        between = ((table[1:] + table[:-1]) / 2).to(noise_ratio.device)
+        return torch.bucketize(noise_ratio.log().to(between), between).to(noise_ratio.dtype)
 
     def timestep(self, t: Tensor) -> Tensor:
         """Return the step itself."""
