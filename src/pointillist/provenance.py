@@ -1,6 +1,6 @@
-"""Whether the model that a run loads was trained on the shape that the run is about.
+"""Whether the model that a run loads was trained on the source of the run's shape.
 
-Names don't say: a file is edited, `text=cat` and `shape=cat` share a name.
+The name doesn't tell: files are edited, and `text=cat` has the name of `shape=cat`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Provenance:
         Raises
         ------
         PointillistError
-            If it was trained on other points than the run's, or on another source. A source that is gone
-            or can't be read, and a built-in shape of the package, decide nothing.
+            If it was trained on another source than the run's. Where the model's file is gone or the
+            run's can't be read, and where both are built-in shapes, nothing is raised.
         """
         if self._model is None:
             self._model = model
@@ -77,7 +77,6 @@ class Provenance:
     def _holds_points_of(self, model: TrainedDenoiser, found: shapes.Origin) -> bool:
         """Tell whether a file is the one that the model was trained on, or gives the same points."""
         try:
-            # What a word is, it says.
             if found.path is None or digests.of_file(found.path) == model.origin.get("content"):
                 return True
             material = shapes.read(found, self._parameters.max_megabytes)
