@@ -59,13 +59,13 @@ def test_another_source_of_the_same_name_is_refused_unless_the_run_is_named(trai
 def test_a_word_is_not_the_built_in_shape_of_its_name(project):
     run(project, "train", text="cat")
     run(project, "sample", text="cat")
-    with pytest.raises(PointillistError, match="trained on text=cat, not on Data Morph"):
+    with pytest.raises(PointillistError, match="trained on text=cat, not on the built-in cat"):
         run(project, "sample", shape="cat")
     assert sampled(project) == 1
 
 
 def test_points_of_this_run_are_the_model_s(project):
     run(project, "train", shape="heart", source={"n_points": 50})
-    with pytest.raises(PointillistError, match="not on the points of this run"):
+    with pytest.raises(PointillistError, match="not on those of this run"):
         run(project, "ingest", "sample", shape="heart", source={"n_points": 60})
     run(project, "ingest", "sample", shape="heart", source={"n_points": 50})
