@@ -15,7 +15,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from pointillist import diffusion, records, shapes, stages, summary, tracking
+from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
@@ -111,7 +111,7 @@ class ProjectHooks:
         atomic.sweep(self._project, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
-            diffusion.devices.use_threads(self._parameters.threads)
+            runtime.use_threads(self._parameters.threads)
         display.start()
 
     def _warn_of_what_has_no_effect(self, pipeline: Pipeline) -> None:

@@ -77,10 +77,15 @@ class Provenance:
         try:
             if found.path and digests.of_file(found.path) == model.origin.get("content"):
                 return True
+            material = shapes.read(found, self._parameters.max_megabytes)
             options = Source.model_validate(model.origin["source"])
-            points = shapes.read(found, self._parameters.max_megabytes).place(options)
         except (PointillistError, OSError, KeyError, ValidationError):
             return True
+        try:
+            points = material.place(options)
+        except PointillistError:
+            # The model's own source was placed with these options.
+            return False
         return shapes.digest(points.to_numpy()) == model.shape_digest
 
     def _refusal(self, reason: str) -> PointillistError:

@@ -1,10 +1,8 @@
 """Project settings. https://docs.kedro.org/en/stable/configure/project_settings/."""
 
-import atexit
-import gc
-import os
 import warnings
 
+from pointillist import runtime
 from pointillist.config_loader import AnywhereConfigLoader
 from pointillist.hooks import ProjectHooks
 from pointillist.sessions import UniqueSessions
@@ -13,11 +11,7 @@ from pointillist.tracking import MlflowHooks
 # Kedro's own use of omegaconf, which nobody here can mend.
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
-# Torch's threads wait for each other by spinning. Beside another busy process libgomp's own patience
-# costs many times the work; this much is enough where the cores are free. Read as torch is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-# A process that ends would search through everything that was ever imported, for a second.
-atexit.register(gc.freeze)
+runtime.configure()
 
 _recording = MlflowHooks()
 HOOKS = (ProjectHooks(_recording), _recording)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointillist.diffusion import samplers
+from pointillist.diffusion import chains, samplers
 from pointillist.diffusion.config import Samplers, Sampling
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.diffusion.schedules import Path
@@ -57,7 +57,7 @@ def cells(
 ) -> Iterator[Cell]:
     """Yield sampler after sampler with each of the `denoisers` and each number of evaluations.
 
-    `generator` gives every cell the same randomness; `start` is `samplers.start_distribution`'s.
+    `generator` gives every cell the same randomness; `start` is `chains.start_distribution`'s.
     """
     places = (
         (s, d, budget) for s in samplers.SAMPLERS for d in denoisers for budget in options.nfe
@@ -74,7 +74,7 @@ def cells(
             }
         )
         counted = _Counted(denoisers[name])
-        states = samplers.sample(counted, path, start, sampling, generator())
+        states = chains.sample(counted, path, start, sampling, generator())
         ends = [state for state in states if state.level.time is None]
         chunks, points = len(ends), torch.cat([state.x for state in ends])
         nfe, steps = counted.calls // chunks, ends[-1].step // chunks

@@ -288,7 +288,7 @@ class Sampling(Group):
         None,
         ge=1e-5,
         le=0.1,
-        description="Least noise ratio that is visited before clean points; null: the path's least.",
+        description="Least noise ratio before clean points; null: the path's least.",
     )
     start: Literal["moments", "standard_normal"] = Field(
         "moments",

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 
 from pointillist import shapes
-from pointillist.diffusion import devices, samplers
+from pointillist.diffusion import chains, devices
+from pointillist.diffusion.chains import Chain
 from pointillist.diffusion.config import Sampling
-from pointillist.diffusion.samplers import Chain
 from pointillist.errors import PointillistError
 from pointillist.models.denoiser import TrainedDenoiser
 from pointillist.models.stored import Stored
@@ -152,16 +152,16 @@ class ReverseChain(Stored):
 
 def run_chain(
     model: TrainedDenoiser, sampling: Sampling, seed: int, device: str
-) -> samplers.Recorder:
+) -> chains.Recorder:
     """Run the chain of this seed: every sampler starts from the same noise."""
     where = devices.resolve(device)
     model = model.to(where)
     path = model.denoiser.path
-    start = samplers.start_distribution(model.density, path, sampling.start, sampling.sigma_max)
-    states = samplers.sample(
+    start = chains.start_distribution(model.density, path, sampling.start, sampling.sigma_max)
+    states = chains.sample(
         model.denoiser, path, start, sampling, devices.generator(seed, "sample", where)
     )
-    steps = len(samplers.chain_levels(path, sampling)) - 1
+    steps = len(chains.chain_levels(path, sampling)) - 1
     if steps < sampling.steps:
         logger.warning(
             "Of %d steps %d are left: a discrete path has its own times only, and noise levels that fall "
@@ -169,8 +169,8 @@ def run_chain(
             sampling.steps,
             steps,
         )
-    recorder = samplers.Recorder(sampling.n_frames, steps)
-    for state in track(states, "Sampling", samplers.total_steps(path, sampling)):
+    recorder = chains.Recorder(sampling.n_frames, steps)
+    for state in track(states, "Sampling", chains.total_steps(path, sampling)):
         recorder.add(state)
     return recorder
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pointillist import shapes
-from pointillist.diffusion import devices, samplers
+from pointillist.diffusion import chains, devices
 from pointillist.diffusion.config import Data, Network, Sampling, Schedule, Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -68,7 +68,7 @@ class TrainedDenoiser(Stored):
             update={"n_samples": max(2, n)}
         )
         generator = devices.generator(seed, "sample", where)
-        drawn = samplers.draw(self.to(where).denoiser, self.density, chosen, generator)
+        drawn = chains.draw(self.to(where).denoiser, self.density, chosen, generator)
         return self.original(drawn)[:n]
 
     @cached_property

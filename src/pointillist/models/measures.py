@@ -52,7 +52,7 @@ def _divergences(
 ) -> tuple[dict[str, float], diffusion.likelihood.KLBound]:
     """Return what needs no samples: the divergences in nats with their errors, and the bound."""
     path = model.denoiser.path
-    start = diffusion.samplers.start_distribution(model.density, path, start_rule)
+    start = diffusion.chains.start_distribution(model.density, path, start_rule)
     denoise = diffusion.devices.reached_from_cpu(model.denoiser, device)
     bound = diffusion.likelihood.kl_bound(
         denoise,

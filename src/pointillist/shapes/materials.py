@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from pointillist.errors import PointillistError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import pandas as pd
@@ -62,8 +62,8 @@ class Outlines:
     name: str
     lines: Sequence[np.ndarray]
     """Polylines (M, 2), y upwards; a closed one ends where it begins."""
-    areas: Areas | None = None
-    """What is to be filled; None: where the lines wind around a point."""
+    areas: Callable[[], Areas] | None = None
+    """Returns what is to be filled; None: where the lines wind around a point."""
     content: str = ""
     takes: ClassVar[frozenset[str]] = frozenset({"n_points", "filled"})
 
@@ -78,7 +78,7 @@ class Outlines:
         try:
             if self.areas is None:
                 return _frame(curves.inside(self.lines, n, options.seed), self.name)
-            return _frame(self.areas.place(n, options.seed), self.name)
+            return _frame(self.areas().place(n, options.seed), self.name)
         except ValueError:
             raise PointillistError(
                 f"The lines of {self.name} enclose nothing to fill. Leave source.filled out."

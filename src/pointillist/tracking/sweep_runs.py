@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -223,7 +222,7 @@ def mark_killed(client: MlflowClient, experiment_id: str) -> None:
     query = "attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment_id], query):
         on, _, pid = run.data.tags.get(PROCESS, "").rpartition(":")
-        if pid.isdigit() and processes.is_over(on, int(pid)):
+        if processes.is_over(on, pid):
             client.set_terminated(run.info.run_id, "KILLED")
 
 
@@ -236,4 +235,4 @@ def _connected(
 
 def this_process() -> str:
     """Return what the tag PROCESS says of this process."""
-    return f"{processes.host()}:{os.getpid()}"
+    return f"{processes.host()}:{processes.this()}"

@@ -8,23 +8,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pointillist.shapes.svg.layout import PAINT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
-_PROPERTIES = frozenset(
-    """x y cx cy r rx ry width height d transform transform-origin transform-box color opacity display
-    visibility overflow fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-linecap
-    stroke-linejoin stroke-miterlimit stroke-dasharray stroke-dashoffset clip-path clip-rule mask
-    mask-type paint-order stop-color stop-opacity marker-start marker-mid marker-end""".split()
-)
+_GEOMETRY = {"x", "y", "cx", "cy", "r", "rx", "ry", "width", "height", "d"}
+_PLACING = {
+    "transform",
+    "transform-origin",
+    "transform-box",
+    "overflow",
+    "display",
+    "mask",
+    "mask-type",
+}
+_CUTTING = {"clip-path", "clip-rule", "marker-start", "marker-end", "stroke-width"}
+_GRADIENT = {"stop-color", "stop-opacity"}
+_PROPERTIES = PAINT | _GEOMETRY | _PLACING | _CUTTING | _GRADIENT
 """Properties that place or paint; others, such as those of fonts, have no effect on lines."""
 _MEDIA = re.compile(
     r"(only )?(all|screen)( and \(prefers-color-scheme: ?light\))?|\(prefers-color-scheme: ?light\)"
     r"|not print|",
     re.IGNORECASE,
 )
-_LONGHANDS = {"marker": ("marker-start", "marker-mid", "marker-end")}
+_LONGHANDS = {"marker": ("marker-start", "marker-end")}
 _MOST_COMPARISONS = 50_000_000
 
 

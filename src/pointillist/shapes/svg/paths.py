@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
 _LINES_PER_CURVE = 48
@@ -32,6 +32,14 @@ _UNITS = {
     "grad": 0.9,
     "rad": 180 / np.pi,
     "turn": 360.0,
+}
+
+
+_PLACED = {
+    "line": ("x1", "y1", "x2", "y2"),
+    "rect": ("x", "y", "width", "height", "rx", "ry"),
+    "circle": ("cx", "cy", "r"),
+    "ellipse": ("cx", "cy", "rx", "ry"),
 }
 
 
@@ -103,59 +111,57 @@ _TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-def polylines(element: Element, tag: str, width: float, height: float) -> list[np.ndarray]:
-    """Return the polylines of a basic shape or path in a viewport of `width` and `height`.
+def in_px(element: Element, tag: str, width: float, height: float) -> dict[str, str]:
+    """Return the attributes of a basic shape or path that place it, in px, in a viewport so large."""
+    if tag in ("path", "polyline", "polygon"):
+        name = "d" if tag == "path" else "points"
+        return {name: element.get(name, "")}
+    diagonal = np.hypot(width, height) / np.sqrt(2)
+    found = {}
+    for name in _PLACED[tag]:
+        across = width if "x" in name or name == "width" else height
+        whole = diagonal if name == "r" else across
+        # One radius of two that isn't given is as the other: it has no default.
+        value = length(element.get(name), whole, np.nan if name in ("rx", "ry") else 0.0)
+        if not (name in ("rx", "ry") and not value >= 0):
+            found[name] = repr(float(value))
+    if "rx" in found or "ry" in found:
+        rx, ry = found.get("rx"), found.get("ry")
+        found |= {"rx": rx or ry or "0", "ry": ry or rx or "0"}
+    return found
 
-    A closed one is back at its first point at its end. Anything else has none.
+
+def polylines(placed: Mapping[str, str], tag: str) -> list[np.ndarray]:
+    """Return the polylines of a basic shape or path `placed` in px; a closed one is back at its start.
 
     Raises
     ------
     ValueError
         If the data of a path can't be read.
     """
-    diagonal = np.hypot(width, height) / np.sqrt(2)
-
-    def at(name: str, whole: float, default: float = 0.0) -> float:
-        return length(element.get(name), whole, default)
-
     pen = Pen()
-    match tag:
-        case "path":
-            from fontTools.svgLib.path import parse_path
+    if tag == "path":
+        from fontTools.svgLib.path import parse_path
 
-            parse_path(element.get("d", ""), pen)
-            pen.endPath()
-        case "line":
-            pen.moveTo((at("x1", width), at("y1", height)))
-            pen.lineTo((at("x2", width), at("y2", height)))
-            pen.endPath()
-        case "polyline" | "polygon":
-            found = numbers(element.get("points", ""))
-            corners = np.array(found[: len(found) // 2 * 2]).reshape(-1, 2)
-            return [corners if tag == "polyline" else np.concatenate((corners, corners[:1]))]
-        case "circle" | "ellipse":
-            if tag == "circle":
-                rx = ry = at("r", diagonal)
-            else:
-                rx, ry = _radii(at("rx", width, -1), at("ry", height, -1))
-            if rx > 0 and ry > 0:
-                circle = _circle(
-                    2 * np.pi * np.arange(4 * _LINES_PER_CURVE) / (4 * _LINES_PER_CURVE)
-                )
-                circle = np.concatenate((circle, circle[:1]))
-                return [circle * (rx, ry) + (at("cx", width), at("cy", height))]
-        case "rect":
-            _rectangle(
-                pen,
-                *(at("x", width), at("y", height), at("width", width), at("height", height)),
-                *_radii(at("rx", width, -1), at("ry", height, -1)),
-            )
-    return pen.lines
-
-
-def _radii(rx: float, ry: float) -> tuple[float, float]:
-    """Return both radii: one that isn't given, or is negative, is as the other."""
-    return (rx if rx >= 0 else max(ry, 0.0)), (ry if ry >= 0 else max(rx, 0.0))
+        parse_path(placed["d"], pen)
+        pen.endPath()
+        return pen.lines
+    if tag in ("polyline", "polygon"):
+        found = numbers(placed["points"])
+        corners = np.array(found[: len(found) // 2 * 2]).reshape(-1, 2)
+        return [corners if tag == "polyline" else np.concatenate((corners, corners[:1]))]
+    at = {name: float(value) for name, value in placed.items()}
+    if tag == "line":
+        return [np.array([[at["x1"], at["y1"]], [at["x2"], at["y2"]]])]
+    if tag == "rect":
+        sides = at["x"], at["y"], at["width"], at["height"]
+        _rectangle(pen, *sides, at.get("rx", 0.0), at.get("ry", 0.0))
+        return pen.lines
+    rx, ry = at.get("rx", at.get("r", 0.0)), at.get("ry", at.get("r", 0.0))
+    if rx <= 0 or ry <= 0:
+        return []
+    circle = _circle(2 * np.pi * np.arange(4 * _LINES_PER_CURVE) / (4 * _LINES_PER_CURVE))
+    return [np.concatenate((circle, circle[:1])) * (rx, ry) + (at["cx"], at["cy"])]
 
 
 def _rectangle(

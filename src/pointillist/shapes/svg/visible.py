@@ -1,18 +1,18 @@
-"""What of a drawing's lines is visible, and what it fills: seen in a picture of it, drawn by resvg."""
+"""What of a drawing is visible: seen in a picture of it, which resvg draws."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pointillist.shapes.svg.lines import Line, extent, local_name
+from pointillist.shapes.curves import Areas
+from pointillist.shapes.svg.colors import is_color
+from pointillist.shapes.svg.layout import Layout, extent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from xml.etree.ElementTree import Element
+    Color = tuple[float, float, float]
 
 _SIDE = 1500
 """Pixels along the longer side of the picture."""
@@ -21,158 +21,147 @@ _ASIDE = 1.5
 _LEAST_DIFFERENCE = 4
 """Of 255: colours that differ by less look the same."""
 _SHORTEST = 3.0
-"""Pixels: a visible piece shorter than that is where another edge crosses."""
+"""Pixels, beside half the stroke: a visible piece below it is where another edge crosses."""
 _MOST_PIECES = 20_000_000
-_UNDRAWN = frozenset({"text", "image", "foreignObject", "filter", "script", "style"})
-WHITE, BLACK = (255.0, 255.0, 255.0), (0.0, 0.0, 0.0)
+_WHITE, _BLACK = (255.0, 255.0, 255.0), (0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class Window:
-    """The part of the plane that is drawn: its left upper corner, in px, and how large."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    page: tuple[float, float] | None
-
-    @property
-    def scale(self) -> float:
-        """Pixels of the picture for each px."""
-        return _SIDE / max(self.width, self.height)
-
-    def border(self) -> tuple[slice, slice] | None:
-        """Return the rows and columns of the picture that show the page, if it shows all of it."""
-        if self.page is None:
-            return None
-        ends = []
-        for low, size, whole in (
-            (self.top, self.height, self.page[1]),
-            (self.left, self.width, self.page[0]),
-        ):
-            if low > 0.005 * whole or low + size < 0.995 * whole:
-                return None
-            first, last = max(0.0, -low), min(size, whole - low)
-            ends.append(slice(int(first * self.scale) + 2, int(last * self.scale) - 2))
-        return ends[0], ends[1]
-
-
-def window(lines: Sequence[Line], page: tuple[float, float] | None) -> Window:
-    """Return the window around `lines`, as far as they are on the page, with a margin."""
-    low, high = extent(lines)
-    if page is not None:
-        low, high = np.clip(low, 0, page), np.clip(high, 0, page)
-    size = max(*(high - low), 1e-9)
-    margin = 0.01 * size + min(max(line.stroke for line in lines) / 2, 0.1 * size)
-    low, high = low - margin, high + margin
-    return Window(*low.tolist(), *(high - low).tolist(), page=page)
-
-
-def picture(root: Element, seen: Window) -> np.ndarray:
-    """Draw what `seen` shows of `root`: (height, width, 4), 0 to 255, opacity last.
-
-    Texts, embedded pictures and filters are left out.
+class View:
+    """A drawing as it is seen: the part of the page with lines, on paper.
 
     Raises
     ------
     ValueError
-        If resvg can't read or draw it.
+        If resvg can't draw it.
     """
-    from xml.etree.ElementTree import tostring
 
-    import resvg_py
-    from PIL import Image
+    def __init__(self, layout: Layout) -> None:
+        """Look at a drawing with at least one line."""
+        low, high = extent(layout.lines)
+        if layout.page is not None:
+            low, high = np.clip(low, 0, layout.page), np.clip(high, 0, layout.page)
+        longest = max(*(high - low), 1e-9)
+        widest = max(line.stroke for line in layout.lines)
+        margin = 0.01 * longest + min(widest / 2, 0.1 * longest)
+        self._layout = layout
+        self._corner, self._size = low - margin, high - low + 2 * margin
+        self._scale = _SIDE / self._size.max()
+        self._drawn = self._picture()
 
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if local_name(child) in _UNDRAWN:
-                parent.remove(child)
-        parent.attrib.pop("filter", None)
-    size = seen.scale * seen.width, seen.scale * seen.height
-    around = root.makeelement(
-        root.tag,
-        {
-            "viewBox": f"{seen.left} {seen.top} {seen.width} {seen.height}",
-            "width": f"{max(1, round(size[0]))}",
-            "height": f"{max(1, round(size[1]))}",
-            "preserveAspectRatio": "none",
-        },
-    )
-    if seen.page is None:
-        root.attrib.pop("viewBox", None)
-        root.set("overflow", "visible")
-        root.set("width", "300")
-        root.set("height", "150")
-    else:
-        root.set("width", str(seen.page[0]))
-        root.set("height", str(seen.page[1]))
-    around.append(root)
-    drawn = resvg_py.svg_to_bytes(
-        svg_string=tostring(around, encoding="unicode"), skip_system_fonts=True
-    )
-    return np.asarray(Image.open(BytesIO(drawn)).convert("RGBA"), dtype=np.float32)
+    def papers(self) -> list[Color]:
+        """Return the colours that the paper may have, the likeliest first.
+
+        A page that is covered to its border in one colour is paper; else it is white, and if nothing
+        stands out from that, black, as for an icon in white on a clear ground.
+        """
+        if self._layout.page is not None:
+            first = (0 - self._corner) * self._scale + 2
+            last = (np.array(self._layout.page) - self._corner) * self._scale - 2
+            # The page as far as the picture shows it; what is short of it isn't covered.
+            tolerance = 0.005 * _SIDE
+            shown = np.array(self._drawn.shape[1::-1])
+            if (first > -tolerance).all() and (last < shown + tolerance).all():
+                (left, top), (right, bottom) = (
+                    np.clip(at, 0, shown).astype(int).tolist() for at in (first, last)
+                )
+                page = self._drawn[top:bottom, left:right]
+                if page.size:
+                    border = np.concatenate((page[0], page[-1], page[:, 0], page[:, -1]))
+                    red, green, blue, opacity = border[0].tolist()
+                    if (border == border[0]).all() and opacity == 255:
+                        return [(red, green, blue), _WHITE]
+        return [_WHITE, _BLACK]
+
+    def lines(self, paper: Color) -> list[np.ndarray]:
+        """Return the visible parts of the lines, arrays (M, 2) in px: where there is an edge.
+
+        Across an edge, and across a stroke from its middle to beside it, the colour changes.
+
+        Raises
+        ------
+        ValueError
+            If the lines are too long to look at.
+        """
+        found: dict[bytes, np.ndarray] = {}
+        total = 0
+        for line in self._layout.lines:
+            pixels = _split((line.points - self._corner) * self._scale, self._size * self._scale)
+            steps = np.hypot(*np.diff(pixels, axis=0).T)
+            counts = np.ceil(steps.clip(max=2 * _SIDE)).astype(np.int64).clip(1)
+            total += int(counts.sum())
+            if total > _MOST_PIECES:
+                raise ValueError("too many or too long lines")
+            cut, half = _cut(pixels, counts), line.stroke * self._scale / 2
+            shown = self._is_edge(cut, half + _ASIDE, paper)
+            shown = _without_short(shown, np.hypot(*np.diff(cut, axis=0).T), half + _SHORTEST)
+            if shown.all():
+                parts = [line.points]
+            else:
+                parts = [run / self._scale + self._corner for run in _runs(cut, shown)]
+            # What is drawn twice, such as fill and stroke of one path, is one line.
+            found |= {np.round(part * self._scale).tobytes(): part for part in parts}
+        return list(found.values())
+
+    def areas(self, paper: Color) -> Areas:
+        """Return what is filled, px, y upwards: of shapes that aren't, what their stroke goes round."""
+        for shape, (fill, stroke) in self._layout.paints.items():
+            if stroke != "none" and (fill == "none" or is_color(fill, paper, _LEAST_DIFFERENCE)):
+                shape.set("fill", stroke)
+                shape.set("fill-opacity", "1")
+            shape.set("stroke", "none")
+        color = _on_paper(self._picture(), paper)
+        mask = abs(color - np.array(paper, np.float32)).max(-1) >= _LEAST_DIFFERENCE
+        left, bottom = self._corner[0], -self._corner[1] - self._size[1]
+        return Areas(mask, (float(left), float(bottom)), float(1 / self._scale))
+
+    def _picture(self) -> np.ndarray:
+        """Draw it: (height, width, 4), uint8, opacity last."""
+        from xml.etree.ElementTree import tostring
+
+        import resvg_py
+        from PIL import Image
+
+        width, height = np.maximum(1, np.round(self._size * self._scale)).astype(int).tolist()
+        view = (*self._corner.tolist(), *self._size.tolist())
+        svg = tostring(self._layout.svg(view, width, height), encoding="unicode")
+        drawn = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, dpi=96)
+        return np.asarray(Image.open(BytesIO(drawn)).convert("RGBA"))
+
+    def _is_edge(self, cut: np.ndarray, aside: float, paper: Color) -> np.ndarray:
+        """Tell for each piece (M - 1,) of a line in pixels whether colours differ across it."""
+        steps = np.diff(cut, axis=0)
+        normals = steps[:, ::-1] * (1, -1) / np.maximum(np.hypot(*steps.T), 1e-12)[:, None]
+        middles = (cut[1:] + cut[:-1]) / 2
+        size = self._drawn.shape[1::-1]
+        across = []
+        for distance in (-aside, -0.5, 0, 0.5, aside):
+            places = np.floor(middles + distance * normals)
+            outside = ((places < 0) | (places >= size)).any(1)
+            column, row = np.where(outside[:, None], 0, places).astype(np.int64).T
+            color = _on_paper(self._drawn[row, column], paper)
+            color[outside] = paper
+            across.append(color)
+        return np.ptp(across, axis=0).max(-1) >= _LEAST_DIFFERENCE
 
 
-def papers(drawn: np.ndarray, seen: Window) -> list[tuple[float, float, float]]:
-    """Return what the paper may be like, the likeliest first.
-
-    A page that is covered to its border in one colour is paper; else it is white, and if nothing stands
-    out from that, black, as for an icon in white on a clear ground.
-    """
-    page = drawn[seen.border()] if seen.border() else drawn[:0, :0]
-    if page.size:
-        border = np.concatenate((page[0], page[-1], page[:, 0], page[:, -1]))
-        if (border == border[0]).all() and border[0, 3] == 255:
-            red, green, blue, _ = border[0].tolist()
-            return [(red, green, blue), WHITE]
-    return [WHITE, BLACK]
+def _on_paper(colors: np.ndarray, paper: Color) -> np.ndarray:
+    """Return colours (..., 4), 0 to 255, as they look on an opaque paper: (..., 3), float32."""
+    opacity = colors[..., 3:].astype(np.float32) / 255
+    return colors[..., :3] * opacity + np.array(paper, np.float32) * (1 - opacity)
 
 
-def on_paper(drawn: np.ndarray, paper: tuple[float, float, float]) -> np.ndarray:
-    """Return the colours (height, width, 3) of what is drawn on an opaque paper."""
-    opacity = drawn[..., 3:] / 255
-    return drawn[..., :3] * opacity + np.array(paper, np.float32) * (1 - opacity)
-
-
-def differs(colors: np.ndarray, paper: tuple[float, float, float]) -> np.ndarray:
-    """Tell where `colors` (height, width, 3) differ from the paper."""
-    return abs(colors - np.array(paper, np.float32)).max(-1) >= _LEAST_DIFFERENCE
-
-
-def parts(
-    lines: Sequence[Line], colors: np.ndarray, paper: tuple[float, float, float], seen: Window
-) -> list[np.ndarray]:
-    """Return the visible parts of `lines`, arrays (M, 2) in px: where there is an edge in the picture.
-
-    Across an edge, and across a stroke from its middle to beside it, the colour changes.
-
-    Raises
-    ------
-    ValueError
-        If the lines are too long to look at.
-    """
-    around = np.pad(colors, ((1, 1), (1, 1), (0, 0)))
-    around[[0, -1]] = around[:, [0, -1]] = paper
-    found: dict[bytes, np.ndarray] = {}
-    total = 0
-    for line in lines:
-        pixels = (line.points - (seen.left, seen.top)) * seen.scale
-        steps = np.hypot(*np.diff(pixels, axis=0).T)
-        counts = np.ceil(steps.clip(max=4 * _SIDE)).astype(np.int64).clip(1)
-        total += int(counts.sum())
-        if total > _MOST_PIECES:
-            raise ValueError("too many or too long lines")
-        cut = _cut(pixels, counts)
-        shown = _edges(cut, line.stroke * seen.scale / 2 + _ASIDE, around)
-        shown = _without_short(shown, np.hypot(*np.diff(cut, axis=0).T))
-        if shown.all():
-            pieces = [line.points]
-        else:
-            pieces = [run / seen.scale + (seen.left, seen.top) for run in _runs(cut, shown)]
-        # What is drawn twice, such as fill and stroke of one path, is one line.
-        found |= {np.round(piece * seen.scale).tobytes(): piece for piece in pieces}
-    return list(found.values())
+def _split(line: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Split segments of a line that are much longer than a picture of `size` at its sides."""
+    steps = np.diff(line, axis=0)
+    long = np.flatnonzero(np.hypot(*steps.T) > 2 * _SIDE)
+    if not len(long):
+        return line
+    start, step = line[long], steps[long]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossings = np.concatenate((-start / step, (size - start) / step), axis=1)
+    shares = np.sort(np.nan_to_num(crossings).clip(0, 1), axis=1)
+    corners = start[:, None] + shares[..., None] * step[:, None]
+    return np.insert(line, np.repeat(long + 1, 4), corners.reshape(-1, 2), axis=0)
 
 
 def _cut(line: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -183,31 +172,15 @@ def _cut(line: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.concatenate((first + step * k[:, None], line[-1:]))
 
 
-def _edges(cut: np.ndarray, aside: float, around: np.ndarray) -> np.ndarray:
-    """Tell for each piece (M - 1,) whether there is an edge: pixels, `around` with a border of paper."""
-    steps = np.diff(cut, axis=0)
-    lengths = np.hypot(*steps.T)
-    normals = steps[:, ::-1] * (1, -1) / np.maximum(lengths, 1e-12)[:, None]
-    middles = (cut[1:] + cut[:-1]) / 2
-    highest = np.array(around.shape[1::-1]) - 1
-
-    def color(places: np.ndarray) -> np.ndarray:
-        x, y = np.clip(np.floor(places) + 1, 0, highest).astype(np.int64).T
-        return around[y, x]
-
-    across = [color(middles + d * normals) for d in (-aside, -0.5, 0, 0.5, aside)]
-    return np.ptp(across, axis=0).max(-1) >= _LEAST_DIFFERENCE
-
-
-def _without_short(shown: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Fill short gaps among the pieces that are `shown`, then leave out short runs of them."""
+def _without_short(shown: np.ndarray, lengths: np.ndarray, shortest: float) -> np.ndarray:
+    """Fill gaps below the `shortest` among the pieces `shown`, then leave out runs of them below it."""
     for value in (False, True):
         borders = np.flatnonzero(np.diff(shown)) + 1
         runs = np.split(np.arange(len(shown)), borders)
         if len(runs) == 1:
             break
         for run in runs:
-            if shown[run[0]] == value and lengths[run].sum() < _SHORTEST:
+            if shown[run[0]] == value and lengths[run].sum() < shortest:
                 shown[run] = not value
     return shown
 
@@ -222,24 +195,3 @@ def _runs(cut: np.ndarray, shown: np.ndarray) -> list[np.ndarray]:
         cut = np.concatenate((np.roll(cut[:-1], -start, axis=0), cut[start : start + 1]))
     borders = np.flatnonzero(np.diff(np.concatenate(([0], shown, [0]))))
     return [cut[first : last + 1] for first, last in borders.reshape(-1, 2)]
-
-
-def filling(paints: Mapping[Element, tuple[str, str]], paper: tuple[float, float, float]) -> None:
-    """Prepare a tree for a picture of its areas: no strokes, but what a line goes round is filled.
-
-    A shape that has a stroke, and no fill or one like the paper, is filled with its stroke's colour.
-    """
-    from tinycss2.color4 import parse_color
-
-    for element, (fill, stroke) in paints.items():
-        color = parse_color(fill)
-        like_paper = (
-            color is not None
-            and color != "currentcolor"
-            and color.space == "srgb"
-            and (np.allclose(np.array(color.coordinates) * 255, paper, atol=_LEAST_DIFFERENCE))
-        )
-        if stroke != "none" and (fill == "none" or like_paper):
-            element.set("fill", stroke)
-            element.set("fill-opacity", "1")
-        element.set("stroke", "none")
