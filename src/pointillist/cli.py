@@ -53,7 +53,7 @@ class _Run(click.Command):
         if chosen and chosen.rpartition(".")[2] == "ParallelRunner":
             raise click.ClickException(
                 "ParallelRunner can't be used: stages hand each other objects within one process. The "
-                "default and ThreadRunner work; many runs side by side are a sweep: kedro sweep --workers N."
+                "default and ThreadRunner work; kedro sweep --workers N has many runs side by side."
             )
         try:
             with _in_words():
