@@ -174,7 +174,7 @@ def kl_ode(
     return ODEDivergence(
         nats=log_ratio.mean().item(),
         standard_error=(log_ratio.std() / draws**0.5).item(),
-        # Of one step there is no half.
+        # A single step can't be halved.
         step_error=moved if len(levels) > 2 else math.nan,
     )
 
