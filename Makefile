@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format docs pictures ablations bench trials ui viz site lab lock hooks clean
+.PHONY: help run test check soak lint format docs pictures ablations bench trials ui viz site lab lock hooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ run: $(VENV)/.installed ## learn the dinosaur and paint it out of noise
 
 test: $(VENV)/.installed-dev lint ## lint, types, import contract and tests
 	$(BIN)/python -m pytest --numprocesses 2
+
+check: $(VENV)/.installed-dev lint ## what takes less than a minute: lint, types, import contract and the quick tests
+	$(BIN)/python -m pytest --numprocesses 2 -m quick
 
 soak: $(VENV)/.installed-dev ## what takes longer: kills by the dozen, rounds of concurrent runs, more inputs (15 minutes)
 	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/reliability tests/datasets tests/shapes tests/sweeps tests/tracking tests/test_fuzz.py tests/test_parameters.py
@@ -69,6 +72,10 @@ site: $(VENV)/.installed ## Kedro-Viz as a static site with previews, in build/,
 
 lab: $(VENV)/.installed-lab ## Jupyter Lab with Kedro's extension, on 127.0.0.1
 	$(BIN)/kedro jupyter lab --ip 127.0.0.1
+
+clean: ## remove what tools and builds left; the environment, data and runs stay
+	rm -rf build dist .viz .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 hooks: $(VENV)/.installed-dev ## install the pre-commit hooks
 	$(BIN)/pre-commit install

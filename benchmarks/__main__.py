@@ -29,6 +29,7 @@ PARTS = (
     "flops",
     "scaling",
     "sweeps",
+    "releases",
 )
 
 

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
+from pointillist.diffusion import batches as batches_module
 from pointillist.diffusion import objectives
 from pointillist.diffusion import training as training_module
+from pointillist.diffusion.batches import Batch, Batches
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -89,7 +91,7 @@ def by_error(
 ) -> Iterator[TrainingReport]:
     """Train on noise levels drawn as often as the network errs there, by a running mean in 32 bins.
 
-    Weighted by the inverse, as `objectives.noise_levels` does.
+    Weighted by the inverse, as `draws.noise_level_draws` does.
     """
     path, bins = denoiser.path, 32
     low, high = (path.quantile(torch.tensor(u)).item() for u in (0.0, 1.0))
@@ -102,7 +104,7 @@ def by_error(
         part = ((u - reached[i - 1]) / share[i - 1]).clamp(0, 1)
         return edges[i - 1] + part * (edges[i] - edges[i - 1]), 1 / (bins * share[i - 1])
 
-    def loss(denoiser: Denoiser, batch: objectives.Batch, weighting: str) -> Tensor:
+    def loss(denoiser: Denoiser, batch: Batch, weighting: str) -> Tensor:
         target, weight = objectives._output_target(denoiser, batch, weighting)
         squares = ((denoiser.predict(batch.x, batch.t) - target) ** 2).mean(-1)
         index = (torch.bucketize(batch.t, edges) - 1).clamp(0, bins - 1)
@@ -112,7 +114,7 @@ def by_error(
         return (weight[:, 0] * squares).mean()
 
     with (
-        patch.object(objectives, "noise_levels", lambda *_: levels),
+        patch.object(batches_module, "noise_level_draws", lambda *_: levels),
         patch.object(objectives, "loss", loss),
     ):
         yield from train(denoiser, density, training, generator)
@@ -122,13 +124,13 @@ def unweighted(
     denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
 ) -> Iterator[TrainingReport]:
     """Train on the default's noise levels, each point counting alike."""
-    fixed = objectives.batches
+    fixed = Batches
 
-    def batches(*arguments: Any) -> Iterator[objectives.Batch]:
+    def batches(*arguments: Any) -> Iterator[Batch]:
         for batch in fixed(*arguments):
             yield replace(batch, weight=torch.ones_like(batch.weight))
 
-    with patch.object(objectives, "batches", batches):
+    with patch.object(training_module, "Batches", batches):
         yield from train(denoiser, density, training, generator)
 
 
@@ -136,15 +138,15 @@ def growing_batches(
     denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
 ) -> Iterator[TrainingReport]:
     """Train a third of the steps each on batches of half, once and twice the size."""
-    fixed = objectives.batches
+    fixed = Batches
 
-    def batches(*_: Any) -> Iterator[objectives.Batch]:
+    def batches(*_: Any) -> Iterator[Batch]:
         for size in (training.batch_size // 2, training.batch_size, 2 * training.batch_size):
             options = training.model_copy(update={"batch_size": size})
             third = math.ceil(training.steps / 3)
             yield from islice(fixed(density, denoiser.path, options, generator), third)
 
-    with patch.object(objectives, "batches", batches):
+    with patch.object(training_module, "Batches", batches):
         yield from train(denoiser, density, training, generator)
 
 
@@ -245,7 +247,7 @@ def _loop(
     """Train as `training.train` does, with another optimizer; one report, at the end."""
     weights: list[Tensor] = list(denoiser.parameters())
     average = [w.detach().clone() for w in weights]
-    batches = objectives.batches(density, denoiser.path, training, generator)
+    batches = Batches(density, denoiser.path, training, generator)
     for step in range(training.steps):
         for w in weights:
             w.grad = None

@@ -24,11 +24,11 @@ def measure(options: Options) -> Figures:
     task = learning.make_task(learning.read_parameters("base", {"device": "cpu"}))
     path, density = task.model.denoiser.path, task.density
     sampling = task.parameters.sampling.model_copy(update={"n_samples": POINTS})
-    start = diffusion.samplers.start_distribution(density, path, "moments")
+    start = diffusion.chains.start_distribution(density, path, "moments")
     generator = diffusion.devices.generator(0, "sample")
-    steps = len(diffusion.samplers.chain_levels(path, sampling)) - 1
-    recorder = diffusion.samplers.Recorder(100, steps)
-    for state in diffusion.samplers.sample(
+    steps = len(diffusion.chains.chain_levels(path, sampling)) - 1
+    recorder = diffusion.chains.Recorder(100, steps)
+    for state in diffusion.chains.sample(
         exact_denoiser(density, path), path, start, sampling, generator
     ):
         recorder.add(state)

@@ -124,9 +124,9 @@ def _chain(task: Task, n: int) -> None:
 
     sampling = task.parameters.sampling.model_copy(update={"n_samples": n})
     denoiser = task.model.denoiser.eval()
-    start = diffusion.samplers.start_distribution(task.density, denoiser.path, sampling.start)
+    start = diffusion.chains.start_distribution(task.density, denoiser.path, sampling.start)
     generator = diffusion.devices.generator(0, "sample")
-    for _ in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
+    for _ in diffusion.chains.sample(denoiser, denoiser.path, start, sampling, generator):
         pass
 
 

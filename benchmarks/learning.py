@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import PROJECT
-from pointillist import diffusion, models, shapes
+from pointillist import diffusion, models, runtime, shapes
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -49,7 +49,7 @@ def read_parameters(env: str, overrides: Mapping[str, Any]) -> Parameters:
 
 def make_task(parameters: Parameters) -> Task:
     """Find the shape; set the threads that its training uses."""
-    diffusion.devices.use_threads(parameters.threads)
+    runtime.use_threads(parameters.threads)
     points = shapes.load(parameters.shape, parameters.shape_file, PROJECT / "data" / "01_raw")
     array = points[["x", "y"]].to_numpy(dtype="float64")
     data = parameters.data
@@ -97,7 +97,7 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     """Sample as the recipe says; return the distances to the truth that `kedro run` reports."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
     generator = diffusion.devices.generator(seed, "sample")
-    drawn = diffusion.samplers.draw(denoiser, task.density, sampling, generator)
+    drawn = diffusion.chains.draw(denoiser, task.density, sampling, generator)
     generator = diffusion.devices.generator(seed, "evaluate")
     model = task.model
 
@@ -121,7 +121,7 @@ def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
         denoiser,
         task.density,
         denoiser.path,
-        diffusion.samplers.start_distribution(
+        diffusion.chains.start_distribution(
             task.density, denoiser.path, sampling.start, sampling.sigma_max
         ),
         nodes=evaluation.noise_levels,

@@ -139,18 +139,18 @@ def with_default_sampling(task: Task, overrides: Mapping[str, object]) -> Task:
 def alternate(preset: Task, winner: Task, options: Options) -> Iterator[tuple[float, float]]:
     """Yield pairs of seconds: the preset's full run by the rate of a stretch of it, the recipe's run."""
     from benchmarks import learning
-    from pointillist import diffusion
+    from pointillist import runtime
 
     training = preset.parameters.training
     _, steps = learning.reports(preset, options.held_out[0])
     done = next(steps).step
     for repeat in range(options.repeats):
-        diffusion.devices.use_threads(preset.parameters.threads)
+        runtime.use_threads(preset.parameters.threads)
         started, before = time.perf_counter(), done
         while done < min(before + 2000, training.steps):
             done = next(steps).step
         stretch = (time.perf_counter() - started) * training.steps / max(1, done - before)
-        diffusion.devices.use_threads(winner.parameters.threads)
+        runtime.use_threads(winner.parameters.threads)
         yield stretch, learning.learn(winner, repeat)[1]
 
 

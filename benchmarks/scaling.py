@@ -144,14 +144,14 @@ def sample(n: int, shortened: Mapping[str, Any]) -> dict[str, float]:
     parameters = learning.read_parameters("base", overrides)
     task, sampling = learning.make_task(parameters), parameters.sampling
     denoiser = task.model.denoiser.eval()
-    start = diffusion.samplers.start_distribution(
+    start = diffusion.chains.start_distribution(
         task.density, denoiser.path, sampling.start, sampling.sigma_max
     )
     generator = diffusion.devices.generator(0, "sample")
-    steps = len(diffusion.samplers.chain_levels(denoiser.path, sampling)) - 1
-    recorder = diffusion.samplers.Recorder(sampling.n_frames, steps)
+    steps = len(diffusion.chains.chain_levels(denoiser.path, sampling)) - 1
+    recorder = diffusion.chains.Recorder(sampling.n_frames, steps)
     before, started = peak_memory(), time.perf_counter()
-    for state in diffusion.samplers.sample(denoiser, denoiser.path, start, sampling, generator):
+    for state in diffusion.chains.sample(denoiser, denoiser.path, start, sampling, generator):
         recorder.add(state)
     recorder.samples()
     seconds = time.perf_counter() - started

@@ -101,9 +101,9 @@ def seconds(project: Path, workers: int, trials: int) -> float:
         warm = Sweep.model_validate(
             sweep.model_dump(by_alias=True) | {"seeds": [900 + w for w in range(workers)]}
         )
-        driver.carry_out(warm, {}, order, {}, client, lambda _: None)
+        driver.Driver(warm, {}, order, client, lambda _: None).carry_out({})
         started = time.perf_counter()
-        outcomes = driver.carry_out(sweep, {}, order, {}, client, lambda _: None)
+        outcomes = driver.Driver(sweep, {}, order, client, lambda _: None).carry_out({})
         took = time.perf_counter() - started
     if failed := [outcome.error for outcome in outcomes if outcome.failed]:
         sys.exit(failed[0])

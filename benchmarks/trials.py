@@ -115,7 +115,7 @@ def run(options: Options, groups: tuple[str, ...]) -> None:
 def attempt(trial: Trial, shape: str, options: Options) -> Figures:
     """Train one trial on one shape; return steps, and means over seeds of seconds and bound."""
     from benchmarks import learning
-    from pointillist import diffusion
+    from pointillist import runtime
 
     shared = {"threads": 1, "shape": shape, "device": "cpu"}
     shared |= {**options.overrides, **options.shortened}
@@ -124,7 +124,7 @@ def attempt(trial: Trial, shape: str, options: Options) -> Figures:
     if trial.equal_time:
         default = learning.make_task(learning.read_parameters("base", shared))
         task = _with_equal_time(task, train, default)
-    diffusion.devices.use_threads(task.parameters.threads)
+    runtime.use_threads(task.parameters.threads)
     if trial.experiment != "compiled":
         # What torch needs once in a process is no trial's own.
         learning.learn(with_steps(task, 2), 0, train)

@@ -25,6 +25,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 PROJECT = Path(__file__).parent.parent
+QUICK = ("diffusion", "models", "shapes", "test_command_line.py", "test_parameters.py")
+# What these tests do by design: trainings, sheets of pictures, a thousand points.
+SLOW = ("test_recipes.py", "test_animation.py", "test_comparison.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick what needs no project of its own."""
+    for item in items:
+        place = item.path.relative_to(PROJECT / "tests")
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if place.parts[0] in QUICK and place.name not in SLOW and "project" not in fixtures:
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import pointillist
+from tests.pipelines.test_project import run
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+LOADING, EXAMPLE = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 QUICK = EXAMPLE.replace("Training()", "Training(steps=40, batch_size=64)")
 
 
@@ -35,6 +36,26 @@ def test_the_example_of_the_readme_trains_and_samples(capsys):
     spread = drawn.std(0) / scope["points"].std(0)
     assert ((spread > 0.5) & (spread < 2)).all()
     assert np.isfinite(drawn).all()
+
+
+def test_a_trained_model_is_loaded_in_a_script(project, monkeypatch, capsys):
+    """The README's lines, where a run was; a version, a file and a registered model give the same."""
+    first = run(project, "train")
+    run(project, "train", "sample", "evaluate", seed=1)
+    monkeypatch.chdir(project)
+    exec(LOADING, {})
+    assert "]]" in capsys.readouterr().out
+    versions = project / "data/06_models/dino/denoiser.safetensors"
+    old, newest = pointillist.load(versions / first), pointillist.load(versions)
+    assert (old.version, old.parameters["seed"], newest.parameters["seed"]) == (first, 0, 1)
+    drawn = newest.sample(7, seed=3)
+    assert drawn.shape == (7, 2)
+    assert (drawn == pointillist.load(versions.parent).sample(7, seed=3)).all()
+    run(project, "promote")
+    champion = pointillist.load("models:/pointillist-dino@champion")
+    assert (champion.digest, champion.sampling.steps) == (newest.digest, 6)
+    with pytest.raises(pointillist.PointillistError, match="No trained model at"):
+        pointillist.load(project / "conf")
 
 
 def test_the_package_loads_nothing_heavy_by_itself():

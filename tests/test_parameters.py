@@ -39,7 +39,10 @@ def test_default_shape_stands_in_globals():
     assert yaml.safe_load((PROJECT / "conf/base/globals.yml").read_text())["shape"] == "dino"
 
 
-@pytest.mark.parametrize("environment", ["gpu", "fast", "tiny_tiny_diffusion", "tiny_diffusion"])
+@pytest.mark.parametrize(
+    "environment",
+    ["gpu", "fast", "tiny_tiny_diffusion", "tiny_diffusion", "ddpm", "ddim", "flow_matching"],
+)
 def test_environments_hold_valid_parameters(environment):
     found = in_files(environment)
     assert found

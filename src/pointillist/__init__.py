@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from pointillist.diffusion.chains import draw, reverse_chain
     from pointillist.diffusion.config import Network, Sampling, Schedule, Training
     from pointillist.diffusion.denoiser import Denoiser, exact_denoiser, fitted, initialize
     from pointillist.diffusion.density import GaussianMixture
-    from pointillist.diffusion.samplers import draw, reverse_chain
     from pointillist.diffusion.schedules import make_path
     from pointillist.diffusion.training import train
     from pointillist.errors import PointillistError
@@ -32,7 +32,7 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "diffusion.denoiser": ["Denoiser", "exact_denoiser", "fitted", "initialize"],
         "diffusion.density": ["GaussianMixture"],
-        "diffusion.samplers": ["draw", "reverse_chain"],
+        "diffusion.chains": ["draw", "reverse_chain"],
         "diffusion.schedules": ["make_path"],
         "diffusion.training": ["train"],
         "errors": ["PointillistError"],

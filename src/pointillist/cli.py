@@ -14,6 +14,7 @@ from typing import Any
 import click
 import yaml
 from kedro import KedroDeprecationWarning, runner
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.project import LOGGING
@@ -22,11 +23,11 @@ from kedro.io.core import DatasetNotFoundError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pointillist.errors import PointillistError, nearest
+from pointillist.errors import PointillistError, first_line, nearest
 from pointillist.groups import flatten
-from pointillist.terminal import display
+from pointillist.terminal import accept_any_text, display
 
-_RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+_RUNNERS = ("SequentialRunner", "ThreadRunner")
 
 
 class _Run(click.Command):
@@ -49,12 +50,17 @@ class _Run(click.Command):
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)
+        if chosen and chosen.rpartition(".")[2] == "ParallelRunner":
+            raise click.ClickException(
+                "ParallelRunner can't be used: stages hand each other objects within one process. The "
+                "default and ThreadRunner work; kedro sweep --workers N has many runs side by side."
+            )
         try:
             with _in_words():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             display.stop()
-            click.echo("Stopped.", err=True)
+            click.echo("Stopped. The same command with resume=true continues a training.", err=True)
             ctx.exit(130)
         finally:
             display.stop()
@@ -63,8 +69,14 @@ class _Run(click.Command):
 @contextmanager
 def _in_words() -> Iterator[None]:
     """Turn errors that a person can mend into messages; others keep their traceback."""
+    accept_any_text()
     try:
         yield
+    except MissingConfigException as error:
+        raise click.ClickException(
+            f"{first_line(error)}\nRun in the folder of a project, or name its configuration: "
+            "--conf-source PATH"
+        ) from None
     except (PointillistError, KedroCliError, DatasetNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     except (YAMLError, OmegaConfBaseException) as error:
@@ -140,7 +152,7 @@ def shapes(metadata: ProjectMetadata) -> None:
 @click.option("--env", "-e", default=None, help="The environment whose mlflow.yml is read.")
 @click.pass_obj
 def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
-    """Send to MLflow what was kept back while its server was away."""
+    """Send to MLflow what it did not take of earlier runs."""
     from kedro.framework.session import KedroSession
 
     from pointillist import tracking
@@ -149,8 +161,8 @@ def mlflow_sync(metadata: ProjectMetadata, env: str | None) -> None:
         loader = session.load_context().config_loader
         sent, waiting = tracking.send_all(metadata.project_path, loader.get("mlflow", {}))
     if waiting:
-        raise click.ClickException(f"{sent} records were sent, {waiting} were not taken.")
-    click.echo(f"{sent} records were sent." if sent else "Nothing was kept back.")
+        raise click.ClickException(f"MLflow has all of {sent} runs now, of {waiting} it has not.")
+    click.echo(f"MLflow has all of {sent} more runs." if sent else "MLflow has all runs.")
 
 
 @cli.command()

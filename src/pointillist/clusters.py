@@ -25,7 +25,7 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        import distributed  # noqa: F401 - whether it is there
     except ImportError:
         raise PointillistError(
             "Workers need dask.distributed, the extra sweep: pip install --constraint "
@@ -41,38 +41,48 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
         # A worker sets up its loggers as it is imported: too early for anything but its environment.
         "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
     }
-    with dask.config.set(quiet | {"distributed.scheduler.allowed-failures": _DEATHS}):
-        if address is None:
-            # Each worker is a process of one thread; nothing listens to other machines.
-            with (
-                LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    # None would have it listen on every interface.
-                    dashboard_address="127.0.0.1:0",
-                    silence_logs=logging.CRITICAL,
-                    env=_environment(),
-                ) as local,
-                Client(local, timeout=60) as client,
-            ):
-                client.register_plugin(_deaf())
-                yield client
-            return
-        try:
-            client = Client(address, timeout=10)
-        except (ValueError, TypeError) as error:
-            raise PointillistError(
-                f"{address!r} is no address of a Dask scheduler, as in tcp://127.0.0.1:8786: "
-                f"{reason(error)}"
-            ) from None
-        except OSError as error:
-            raise PointillistError(
-                f"No Dask scheduler answers at {address}: {reason(error)}"
-            ) from None
-        with client:
-            yield client
+    with (
+        dask.config.set(quiet | {"distributed.scheduler.allowed-failures": _DEATHS}),
+        _local(workers) if address is None else _client(address) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Any]:
+    """Yield a client of processes of one thread each; nothing listens to other machines."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # None would have it listen on every interface.
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env=_environment(),
+        ) as local,
+        Client(local, timeout=60) as client,
+    ):
+        client.register_plugin(_deaf())
+        yield client
+
+
+def _client(address: str) -> Any:
+    """Return a client of the scheduler at `address`. Raises PointillistError if there is none."""
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=10)
+    except (ValueError, TypeError) as error:
+        raise PointillistError(
+            f"{address!r} is no address of a Dask scheduler, as in tcp://127.0.0.1:8786: "
+            f"{reason(error)}"
+        ) from None
+    except OSError as error:
+        raise PointillistError(f"No Dask scheduler answers at {address}: {reason(error)}") from None
 
 
 def _deaf() -> Any:

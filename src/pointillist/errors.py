@@ -28,14 +28,22 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+# A login may hold any character but a blank: all up to the last @ counts as one.
 _SECRETS = (
-    (re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@"), ""),
-    (re.compile(r"(?i)((?:pass(?:word|wd)?|token|secret|api[_-]?key)=)[^&\s'\")]+"), r"\1***"),
+    (re.compile(r"(?i)\b(?!sqlite|file:|models:)([a-z][a-z0-9+.-]*://)[^\s'\"<>]*@"), r"\1"),
+    (
+        re.compile(
+            r"(?i)((?:token|secret|passw(?:or)?d|pwd|(?:api|access)[_-]?key|signature|credential)"
+            r"[\w.-]*[\"']?\s*[=:]\s*[\"']?|authorization[\"']?\s*[=:]\s*[\"']?(?:basic|bearer)\s+)"
+            r"[^\s&#'\"<>;,)]+"
+        ),
+        r"\1***",
+    ),
 )
 
 
 def redacted(text: str) -> str:
-    """Return `text` without the names and passwords in its addresses."""
+    """Return `text` without the logins of addresses and what is named password, token or the like."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -8,12 +8,11 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.io.core import DatasetError
 
-from pointillist import stages
+from pointillist import command_line, stages
 from pointillist.datasets import VersionedFile
 from pointillist.errors import PointillistError, causes, first_line
 from pointillist.models import Stored
 from pointillist.parameters import Parameters
-from pointillist.shapes import naming
 
 
 class Explanation:
@@ -44,7 +43,7 @@ class Explanation:
         if data.shape != shape:
             raise PointillistError(
                 f"{name} of {shape!r} holds what was made for {data.shape!r}. Use it with --params "
-                f"shape={data.shape}, or make it again: {self._command(name)}"
+                f"{command_line.write({'shape': data.shape})}, or make it again: {self._command(name)}"
             )
 
     def of(self, error: BaseException, catalog: CatalogProtocol) -> str | None:
@@ -84,18 +83,7 @@ class Explanation:
     def _command(self, name: str) -> str:
         """Return the command that makes a dataset."""
         stage = stages.making(pipelines)[name]
-        reads_source = "raw_shape" in pipelines[stage].inputs()
-        given = (
-            source(self._parameters)
-            if reads_source
-            else naming.source(self._parameters.shape, None, None)
-        )
-        return f"kedro run --pipelines {stage} --params {given}"
-
-
-def source(parameters: Parameters) -> str:
-    """Return the parameter that names a run's shape again, quoted for a shell."""
-    return naming.source(parameters.shape, parameters.shape_file, parameters.text)
+        return f"kedro run --pipelines {stage} --params {command_line.source(self._parameters)}"
 
 
 def near(path: Path, project: Path) -> str:

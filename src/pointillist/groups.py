@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from pydantic_core import core_schema
+
+from pointillist.errors import nearest
 
 Pair = tuple[float, float]
 
 PositivePair = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+
+AS_TYPED: JsonDict = {"as_typed": True}
+"""Marks a parameter that is text: a command line keeps it as typed."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Annotates a name that must be in a registry; its module is loaded for other names than `known`."""
+
+    registry: str
+    """module:mapping"""
+    known: str
+    """A name that is there: the default, which is not looked up."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return what is registered."""
+        module, _, mapping = self.registry.partition(":")
+        return tuple(getattr(import_module(module), mapping))
+
+    def require(self, name: str) -> str:
+        """Return `name`. Raises ValueError if it is not registered."""
+        if name != self.known and name not in (names := self.names()):
+            raise ValueError(f"must be one of {', '.join(names)}{nearest(name, names)}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self.require, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.names())}
 
 
 class Group(BaseModel):
@@ -19,8 +56,8 @@ class Group(BaseModel):
 
 
 def alone(value: Any) -> Any:
-    """Take a single number for a list of one, which is what a command line can hold."""
-    return (value,) if isinstance(value, int) else value
+    """Take a number for a list of one, and split what a command line joins by +."""
+    return (value,) if isinstance(value, int) else by_plus(value)
 
 
 def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,13 +15,15 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from pointillist import diffusion, records, shapes, stages, summary, tracking
+from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError
 from pointillist.explanation import Explanation
+from pointillist.groups import flatten
 from pointillist.models import Stored
-from pointillist.parameters import Parameters, validate
+from pointillist.parameters import SOURCE, Parameters, validate
+from pointillist.provenance import Provenance
 from pointillist.terminal import display
 from pointillist.version import __version__
 
@@ -35,13 +37,16 @@ class ConfigurationError(PointillistError, click.ClickException):
 class ProjectHooks:
     """Validation, the versions that belong together, progress, errors and the summary."""
 
-    def __init__(self) -> None:
+    def __init__(self, recording: tracking.MlflowHooks | None = None) -> None:
+        self._recording = recording
         self._parameters = Parameters()
         self._project = Path()
         self._explanation = Explanation(self._parameters, self._project)
+        self._given: list[str] = []
         self._pinned: records.Versions = {}
         self._loaded: records.Versions = {}
         self._saved: list[str] = []
+        self._provenance: Provenance | None = None
         self._started: dict[str, float] = {}
 
     @hook_impl(tryfirst=True)
@@ -53,9 +58,14 @@ class ProjectHooks:
             self._parameters = validate(values)
             self._check_device_and_shape()
             settings = context.config_loader.get("mlflow", {})
-            for name in ("run", "runs"):
+            for name, version_of in (
+                ("run", tracking.run_version),
+                ("runs", tracking.model_versions),
+            ):
                 if (named := getattr(self._parameters, name)) is not None:
-                    values[name] = tracking.model_versions(named, settings, self._project)
+                    values[name] = version_of(named, settings, self._project)
+            # What names the source has its effect on the catalog.
+            self._given = [*({*flatten(context.config_loader.runtime_params)} - {*SOURCE})]
             run = values.get("run")
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:
@@ -78,10 +88,17 @@ class ProjectHooks:
             shapes.find(name, self._project / "data" / "01_raw", shape_file, text)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
         """Choose the versions of what earlier runs made; refuse to start without, or with a mixture."""
         self._explanation = Explanation(self._parameters, self._project)
         self._loaded, self._saved = {}, []
+        # A model that is asked for by its version is taken as it is.
+        asked_for = {*self._pinned, *(run_params.get("load_versions") or {})}
+        chosen = "denoiser" not in pipeline.inputs() or "denoiser" in asked_for
+        folder = self._project / "data" / "01_raw"
+        self._provenance = None if chosen else Provenance(self._parameters, folder)
         for name in sorted(pipeline.inputs()):
             if isinstance(dataset := catalog.get(name), VersionedFile):
                 if name in self._pinned:
@@ -89,12 +106,24 @@ class ProjectHooks:
                 self._explanation.require(name, dataset)
                 if version := dataset.resolve_load_version():
                     self._loaded[name] = version
+        self._warn_of_what_has_no_effect(pipeline)
         records.require_one_run(self._project, self._loaded, stages.making(pipelines))
         atomic.sweep(self._project, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
-            diffusion.devices.use_threads(self._parameters.threads)
+            runtime.use_threads(self._parameters.threads)
         display.start()
+
+    def _warn_of_what_has_no_effect(self, pipeline: Pipeline) -> None:
+        """Name the parameters that were given and that nothing of this run takes."""
+        for name, takers in stages.without_effect(self._given, pipeline, pipelines).items():
+            logger.warning(
+                "%s has no effect here: only %s takes it.", name, " and ".join(sorted(takers))
+            )
+        if "sampling.eta" in self._given:
+            sampler = self._parameters.sampling.sampler
+            if "eta" not in diffusion.samplers.SAMPLERS[sampler].options:
+                logger.warning("sampling.eta has no effect on %s.", sampler)
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str) -> None:
@@ -114,6 +143,8 @@ class ProjectHooks:
                     data.package_version,
                     __version__,
                 )
+        if self._provenance and dataset_name == "denoiser":
+            self._provenance.note_model(data)
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -132,9 +163,11 @@ class ProjectHooks:
         logger.info("%-9s %-18s %6.1f s", node.namespace, node.short_name, seconds)
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str) -> None:
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Note what this run made."""
         self._saved.append(dataset_name)
+        if self._provenance and dataset_name == "shape_points":
+            self._provenance.note_points(data)
         self._explanation.saving = None
 
     @hook_impl(trylast=True)
@@ -148,13 +181,14 @@ class ProjectHooks:
         records.write(self._project, version, self._loaded, dict.fromkeys(made, version))
         for name in pipeline.inputs():
             if isinstance(dataset := catalog.get(name), TrainingStatesDataset):
-                dataset.forget_finished()
+                dataset.remove_finished()
         summary.show(
             self._parameters,
             self._project,
             catalog,
             self._saved,
             summary.next_step(self._parameters, pipeline, version if self._pinned else None),
+            None if self._recording is None else self._recording.last_run,
         )
 
     @hook_impl(trylast=True)

@@ -27,9 +27,9 @@ def load(source: str | Path) -> TrainedDenoiser:
         If there is none, it is damaged, or MLflow can't be reached.
     """
     if str(source).startswith("models:/"):
-        from pointillist.tracking import registry
+        from pointillist.tracking import datasets
 
-        with registry.downloaded(str(source), Path.cwd()) as (file, sampling):
+        with datasets.downloaded(str(source), Path.cwd()) as (file, sampling):
             return replace(TrainedDenoiser.read(file), sampling=sampling)
     place = Path(source).expanduser()
     if place.is_file():

@@ -23,8 +23,9 @@ from pointillist.diffusion.config import (
     Training,
 )
 from pointillist.errors import PointillistError, nearest
-from pointillist.groups import Group, flatten
+from pointillist.groups import AS_TYPED, Group, flatten
 from pointillist.rendering.config import Player, Rendering
+from pointillist.shapes import naming
 from pointillist.shapes.config import Source
 
 
@@ -64,8 +65,12 @@ class Many(Group):
     )
 
 
-def _no_path(name: str) -> str:
-    if "/" in name or "\\" in name or name.strip(" .") == "" or not name.isprintable():
+SOURCE = ("shape", "shape_file", "text")
+"""Parameters that say which shape a run is about: the catalog's paths depend on them."""
+
+
+def _a_name(name: str) -> str:
+    if not naming.is_name(name):
         raise ValueError("a shape has a name, not a path; a file is given by shape_file=PATH")
     return name
 
@@ -73,12 +78,12 @@ def _no_path(name: str) -> str:
 class Parameters(Group):
     """All parameters of a run."""
 
-    shape: Annotated[str, AfterValidator(_no_path)] = Field(
+    shape: Annotated[str, AfterValidator(_a_name)] = Field(
         "dino",
         min_length=1,
         max_length=200,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="Name of the shape: one that `kedro shapes` lists, which knows your files in "
         "data/01_raw too.",
     )
@@ -86,7 +91,7 @@ class Parameters(Group):
         None,
         min_length=1,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="Path of a table of points (CSV, TSV, Parquet, JSON, NPY), a drawing (SVG) or a "
         "picture (PNG, JPEG, WebP); its stem names the shape unless `shape` does.",
     )
@@ -95,7 +100,7 @@ class Parameters(Group):
         min_length=1,
         max_length=200,
         coerce_numbers_to_str=True,
-        json_schema_extra={"as_typed": True},
+        json_schema_extra=AS_TYPED,
         description="A word to write; it names the shape unless `shape` does.",
     )
     max_megabytes: float = Field(
@@ -117,11 +122,13 @@ class Parameters(Group):
     run: str | None = Field(
         None,
         min_length=1,
+        json_schema_extra=AS_TYPED,
         description="An earlier run, all of whose datasets are taken rather than the newest of each: its "
         "version (a time, as in the names of its files) or the id of its run in MLflow.",
     )
     runs: str | None = Field(
         None,
+        json_schema_extra=AS_TYPED,
         description="Two or more runs for the pipeline compare, joined by +: ids of runs in MLflow (or "
         "their first digits, six at least), or versions of models.",
     )

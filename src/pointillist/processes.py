@@ -1,9 +1,16 @@
-"""Which process something belongs to, and whether it is still there."""
+"""Which process something belongs to, and whether it still runs.
+
+A process is known by its host, its id and the second in which it started: ids are given again.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+
+import psutil
+
+_TOLERANCE = 2  # seconds by which a system's clock may have been set since
 
 
 def host() -> str:
@@ -11,19 +18,27 @@ def host() -> str:
     return socket.gethostname().replace("/", "_")
 
 
-def is_there(on: str, pid: str) -> bool:
-    """Return whether `pid` is known to be another process of this machine `on`."""
-    return on == host() and pid.isdigit() and int(pid) != os.getpid() and not is_over(on, int(pid))
+def this() -> str:
+    """Return what tells this process from others of its host: ID.START."""
+    return f"{os.getpid()}.{int(psutil.Process().create_time())}"
 
 
-def is_over(on: str, pid: int) -> bool:
-    """Return whether process `pid` of the machine `on` is known to be no more."""
-    if on != host():
+def is_there(on: str, process: str) -> bool:
+    """Return whether `process` is known to be another that runs on this machine `on`."""
+    pid = process.partition(".")[0]
+    ours = on == host() and pid.isdigit() and int(pid) != os.getpid()
+    return ours and not is_over(on, process)
+
+
+def is_over(on: str, process: str) -> bool:
+    """Return whether `process` of the machine `on` has ended: ID.START, or ID as 0.1.0 wrote it."""
+    pid, _, started = process.partition(".")
+    if on != host() or not pid.isdigit():
         return False
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        begun = psutil.Process(int(pid)).create_time()
+    except psutil.NoSuchProcess:
         return True
-    except OSError:
+    except psutil.Error:
         return False
-    return False
+    return started.isdigit() and abs(begun - int(started)) > _TOLERANCE

@@ -67,7 +67,10 @@ def require_one_run(project: Path, chosen: Mapping[str, str], making: Mapping[st
     """
     for name, version in sorted(chosen.items(), key=lambda item: item[1], reverse=True):
         for other, expected in read(project, version).items():
-            if other in chosen and chosen[other] != expected:
+            if other not in chosen or chosen[other] == expected:
+                continue
+            # A later run may have made the other from this one: a model that is sampled again.
+            if read(project, chosen[other]).get(name) != version:
                 raise PointillistError(
                     f"{name} of {version} was made with {other} of {expected}, but {other} of "
                     f"{chosen[other]} is about to be loaded.\nTake one run's: --params run={version}, or "

@@ -5,7 +5,7 @@ A stage is a namespace of nodes, and the name of a registered pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from kedro.pipeline import Pipeline
 
@@ -29,6 +29,22 @@ def parameters(pipeline: Pipeline) -> list[str]:
     """Return the parameters, single or groups of them, that the nodes of a pipeline take."""
     inputs = (name for node in pipeline.nodes for name in node.inputs)
     return list(dict.fromkeys(name.removeprefix("params:") for name in _parameters(inputs)))
+
+
+def without_effect(
+    given: Iterable[str], pipeline: Pipeline, pipelines: Pipelines
+) -> dict[str, list[str]]:
+    """Return which of the parameters `given` (dotted) no node takes, and which stages would."""
+    taken = set(parameters(pipeline))
+    found = {}
+    for name in given:
+        group = name.partition(".")[0]
+        takers = [
+            s for s, other in pipelines.items() if group in parameters(other) and s != DEFAULT
+        ]
+        if takers and group not in taken:
+            found[name] = takers
+    return found
 
 
 def following(pipeline: Pipeline, pipelines: Pipelines) -> str | None:

@@ -11,9 +11,10 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
-from pointillist import stages, tracking
+from pointillist import stages
+from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
-from pointillist.explanation import near, source
+from pointillist.explanation import near
 from pointillist.parameters import Parameters
 from pointillist.terminal import print_facts
 
@@ -24,6 +25,7 @@ def show(
     catalog: CatalogProtocol,
     saved: Iterable[str],
     next_step: str,
+    recorded: str | None,
 ) -> None:
     """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
 
@@ -39,8 +41,8 @@ def show(
         if (title := about.get("summary")) and isinstance(dataset, VersionedFile):
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
-    if (run := tracking.last_run()) is not None:
-        facts["MLflow run"] = run.shown
+    if recorded is not None:
+        facts["MLflow run"] = recorded
     print_facts(facts | {"Next": next_step})
 
 
@@ -50,7 +52,4 @@ def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    if stages.of(pipeline) == ["ingest"]:
-        return f"kedro run --pipelines {stage} --params {source(parameters)}"
-    of_run = "" if version is None else f",run={version}"
-    return f"kedro run --pipelines {stage} --params shape={parameters.shape}{of_run}"
+    return f"kedro run --pipelines {stage} --params {source(parameters, run=version)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
@@ -99,6 +100,13 @@ class ProgressDisplay:
 
 def _shown(rate: float) -> str:
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def accept_any_text() -> None:
+    """Let a terminal that has no sign for a letter show a question mark rather than end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 display = ProgressDisplay()

@@ -37,7 +37,8 @@ SHOW = """([dark, margin]) => {
 EACH = """const set = (element, name, value) => element.style.setProperty(name, value, 'important');
   for (const element of document.querySelectorAll('path,line,polyline,polygon,circle,ellipse,rect')) {
     const style = getComputedStyle(element);
-    const stroked = parseFloat(style.strokeWidth) > 0 && !['none', 'rgba(0, 0, 0, 0)'].includes(style.stroke);"""
+    const clear = ['none', 'rgba(0, 0, 0, 0)'].includes(style.stroke);
+    const stroked = parseFloat(style.strokeWidth) > 0 && !clear;"""
 # Points go along the middle of a stroke.
 THIN = f"() => {{ {EACH} if (stroked) set(element, 'stroke-width', '0.5px'); \
   if (stroked) set(element, 'vector-effect', 'non-scaling-stroke') }} }}"

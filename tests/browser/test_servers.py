@@ -42,7 +42,7 @@ def serve(project: Path, *arguments: str) -> Callable[[], None]:
     """Start a server and return what ends it."""
     environment = {**os.environ, "PYTHONPATH": str(project / "src"), "MLFLOW_TRACKING_URI": ""}
     environment.pop("MLFLOW_TRACKING_URI")
-    with (project / "server.log").open("w") as log:
+    with (project / f"{arguments[0]}.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=project,
@@ -149,6 +149,13 @@ def test_kedro_viz_holds_all_nodes_and_shows_the_gif(viz, watched):
     picture = page.locator(".pipeline-metadata img, .pipeline-metadata__image").first
     picture.wait_for(timeout=30_000)
     assert picture.get_attribute("src").startswith("data:image")
+
+
+def test_the_address_that_is_printed_is_the_table_of_runs(finished, ui, watched):
+    printed = re.search(r"Runs: (\S+)", (finished / "pointillist.tracking.log").read_text())
+    assert printed[1].startswith(ui)
+    watched.page.goto(printed[1])
+    watched.page.get_by_text("dino gallery", exact=True).first.wait_for(timeout=60_000)
 
 
 def test_mlflow_opens_the_run_with_metrics_pictures_and_report(finished, ui, watched):

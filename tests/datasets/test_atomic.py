@@ -1,9 +1,10 @@
-"""Drafts of processes that are no more are swept, wherever something is written; those of others stay."""
+"""Drafts of processes that have ended are swept, wherever something is written; those of others stay."""
 
 import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from pointillist import processes
@@ -29,10 +30,20 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path, place):
     folder = tmp_path / place
     folder.mkdir(parents=True, exist_ok=True)
     dead, here = gone(), processes.host()
-    for name in (f".writing-{here}-{dead}-a", f".writing-{here}-{dead}-b"):
+    again = f"{os.getpid()}.{int(psutil.boot_time()) - 9}"  # an id that was given again
+    for name in (
+        f".writing-{here}-{dead}-a",
+        f".writing-{here}-{dead}.17-b",
+        f".writing-{here}-{again}-e",
+    ):
         (folder / name).mkdir()
         (folder / name / "half").write_bytes(b"x")
-    others = [f".writing-{here}-{os.getpid()}-c", f".writing-elsewhere-{dead}-d", ".writing-notes"]
+    others = [
+        f".writing-{here}-{os.getpid()}-c",
+        f".writing-{here}-{processes.this()}-f",
+        f".writing-elsewhere-{dead}-d",
+        ".writing-notes",
+    ]
     for name in others:
         (folder / name).touch()
     atomic.sweep(tmp_path, depth=4)

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from pointillist.diffusion import coarse
+from pointillist.diffusion.chains import start_distribution
 from pointillist.diffusion.coarse import CoarseMixture, tractable
 from pointillist.diffusion.config import Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.likelihood import kl_bound, kl_ode
-from pointillist.diffusion.samplers import start_distribution
 from pointillist.diffusion.schedules import make_path
 
 N = 10_000

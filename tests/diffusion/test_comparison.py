@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from pointillist.diffusion import comparison, devices, samplers
+from pointillist.diffusion import chains, comparison, devices, samplers
 from pointillist.diffusion.config import Samplers, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.schedules import make_path
@@ -14,7 +14,7 @@ from pointillist.diffusion.schedules import make_path
 def table(ring, denoisers=None, score=lambda x: {}, schedule=Schedule(), **options):
     path, density = make_path(schedule), ring.to("cpu", torch.float32)
     parameters = Samplers(**{"n_samples": 200} | options)
-    start = samplers.start_distribution(ring, path, "moments", parameters.sigma_max)
+    start = chains.start_distribution(ring, path, "moments", parameters.sigma_max)
     walk = denoisers or {"exact": exact_denoiser(density, path)}
     noise = partial(devices.generator, 3, "noise")
     return list(comparison.cells(walk, path, start, parameters, score, noise))

@@ -6,16 +6,10 @@ import pytest
 import torch
 
 from pointillist.diffusion.config import Network, Schedule
-from pointillist.diffusion.denoiser import (
-    Denoiser,
-    FourierFeatures,
-    IntegratedFourierFeatures,
-    anchor_noise,
-    coefficients,
-    fitted,
-    initialize,
-)
+from pointillist.diffusion.denoiser import Denoiser, fitted, initialize
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.embeddings import FourierFeatures, IntegratedFourierFeatures
+from pointillist.diffusion.preconditioning import anchor_noise, coefficients, error_weight
 from pointillist.diffusion.schedules import make_path
 
 PREDICTIONS = ["eps", "x0", "v", "flow", "edm"]
@@ -41,20 +35,54 @@ def defined(prediction, alpha, sigma):
 @pytest.mark.parametrize(("alpha", "sigma"), [(1.0, 0.3), (0.8, 0.6), (0.3, 0.7), (1.0, 20.0)])
 def test_coefficients_turn_each_prediction_into_x0(prediction, alpha, sigma):
     x = alpha * x0 + sigma * eps
-    c_skip, c_out = coefficients(prediction, torch.tensor(alpha), torch.tensor(sigma))
+    c_skip, c_out, *_ = coefficients(
+        prediction, torch.tensor(alpha), torch.tensor(sigma), preconditioned=False
+    )
     torch.testing.assert_close(
         c_skip * x + c_out * defined(prediction, alpha, sigma), x0, atol=1e-4, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("prediction", ["edm", "eps", "x0", "v", "flow"])
+def test_without_an_output_a_denoiser_is_exact_for_gaussian_data(prediction):
+    """x_0 ~ N(0, s^2): E[x_0 | x_t] = alpha s^2 / (alpha^2 s^2 + sigma^2) x_t, however far out x_t is."""
+    alpha, sigma, s = torch.tensor([1.0, 0.3, 0.006]), torch.tensor([0.3, 0.7, 1.0]), 0.8
+    c_skip, *_ = coefficients(prediction, alpha, sigma, sigma_data=s)
+    torch.testing.assert_close(c_skip, alpha * s**2 / (alpha**2 * s**2 + sigma**2))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v", "flow"])
+def test_a_preconditioned_loss_is_that_of_the_paper(prediction):
+    """Errors of F, weighted, are errors of the predicted quantity: eps - eps', v - v', …"""
+    x0, guess = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.1, 0.4]])
+    alpha, sigma = torch.tensor([0.8]), torch.tensor([0.6])
+    x = alpha * x0 + sigma * torch.tensor([[0.5, 0.2]])
+    c = coefficients(prediction, alpha, sigma, bandwidth=0.01)
+    error = (x0 - guess) / c.c_out
+    own = coefficients(prediction, alpha, sigma, preconditioned=False)
+    told = [(d - own.c_skip * x) / own.c_out for d in (x0, guess)]
+    weight = error_weight(prediction, alpha, sigma, c.c_out)
+    torch.testing.assert_close(weight * error**2, (told[0] - told[1]) ** 2)
+
+
+def test_on_standardised_data_edm_is_v_prediction_with_the_sign_turned():
+    angle = torch.linspace(0.01, 1.56, 50).double()
+    edm = coefficients("edm", angle.cos(), angle.sin())
+    v = coefficients("v", angle.cos(), angle.sin(), preconditioned=False)
+    torch.testing.assert_close(edm.c_skip, v.c_skip)
+    torch.testing.assert_close(edm.c_out, -v.c_out)
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 1.0])
 def test_edm_coefficients_are_those_of_the_paper(sigma_data):
     """Karras et al. 2022, table 1, for alpha = 1."""
     sigma = torch.logspace(-2.7, 1.9, 50).double()
-    c_skip, c_out = coefficients("edm", torch.ones_like(sigma), sigma, sigma_data)
+    c = coefficients("edm", torch.ones_like(sigma), sigma, sigma_data)
     total = sigma**2 + sigma_data**2
-    torch.testing.assert_close(c_skip, sigma_data**2 / total)
-    torch.testing.assert_close(c_out, sigma * sigma_data / total.sqrt())
+    torch.testing.assert_close(c.c_skip, sigma_data**2 / total)
+    torch.testing.assert_close(c.c_out, sigma * sigma_data / total.sqrt())
+    torch.testing.assert_close(c.c_in, 1 / total.sqrt())
+    torch.testing.assert_close(c.c_noise, sigma.log())
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
@@ -98,9 +126,9 @@ def test_with_a_bandwidth_edm_tells_the_anchor(ring, alpha, sigma):
     x = alpha * ring.sample(100, torch.Generator().manual_seed(0))[0] + sigma * 0.7
     a, s = (torch.tensor(v).double() for v in (alpha, sigma))
     tau = anchor_noise(a, s, ring.bandwidth)
-    skip, out = coefficients("edm", a, tau)
+    skip, out, *_ = coefficients("edm", a, tau)
     told = (GaussianMixture(ring.anchors, 0.0).denoise(x, alpha, tau) - skip * x) / out
-    skip, out = coefficients("edm", a, s, 1.0, ring.bandwidth)
+    skip, out, *_ = coefficients("edm", a, s, 1.0, ring.bandwidth)
     torch.testing.assert_close(skip * x + out * told, ring.denoise(x, alpha, sigma))
 
 
@@ -116,34 +144,6 @@ def test_integrated_features_are_means_of_plain_ones_under_noise():
     torch.testing.assert_close(
         FourierFeatures(frequencies)(x), torch.cat((cosines, sines), -1), atol=1e-5, rtol=0
     )
-
-
-@pytest.mark.parametrize(("deviation", "kept"), [(0.0, 64), (0.1, 64), (0.4, 31), (1.0, 12)])
-def test_frequencies_that_have_faded_are_left_out_and_nothing_with_them(deviation, kept):
-    embed = Denoiser(Network(input_features=64), make_path(Schedule())).embed_input
-    lengths = embed.frequencies.norm(dim=-1)
-    assert (lengths.diff() > 0).all()
-    x, weight = torch.randn(100, 2), torch.randn(8, 128)
-    features, weights = embed.project(x, torch.tensor(deviation), weight)
-    assert features.shape[1] == weights.shape[1] == 2 * kept
-    whole = embed(x, torch.full((100,), deviation)) @ weight.T
-    torch.testing.assert_close(features @ weights.T, whole, atol=1e-5, rtol=0)
-    # Beside 1, single precision doesn't see the largest of them.
-    assert all((lengths[kept:] * deviation).square().div(-2).exp() < 2**-25)
-
-
-@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
-@pytest.mark.parametrize("residual", [True, False])
-def test_what_is_written_over_without_gradients_is_the_same(activation, residual):
-    network = Network(activation=activation, residual=residual)
-    denoiser = initialize(network, make_path(Schedule()), 0)
-    x, t = torch.randn(50, 2), torch.tensor(-1.0)
-    with torch.no_grad():
-        alone = denoiser(x, t)
-    beside = denoiser(x, t)
-    assert torch.equal(alone, beside)
-    beside.sum().backward()
-    assert all(p.grad.isfinite().all() for p in denoiser.parameters())
 
 
 def test_tied_layers_share_their_weights():

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from pointillist.diffusion import density as density_module
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.fast import posterior as blocks
 from pointillist.errors import PointillistError
 
 LEVELS = [(1.0, 0.0), (1.0, 0.02), (0.8, 0.6), (1.0, 5.0), (0.05, 1.0)]
@@ -123,15 +123,15 @@ def test_blocks_do_not_change_the_result(mixture, monkeypatch, anchors):
         return mixture.denoise(x, 1.0, 0.3), mixture.log_prob(x, 1.0, 0.3), mixture.score(x)
 
     whole = values()
-    monkeypatch.setattr(density_module, "_CPU_BLOCK", 7 * anchors)
-    monkeypatch.setattr(density_module, "_BLOCK_ANCHORS", anchors)
+    monkeypatch.setattr(blocks, "_CPU_BLOCK", 7 * anchors)
+    monkeypatch.setattr(blocks, "_BLOCK_ANCHORS", anchors)
     torch.testing.assert_close(values(), whole)
 
 
 def test_blocks_keep_the_gradient(weighted, monkeypatch):
     x = queries(20)
     score = weighted.score(x, 0.8, 0.6)
-    monkeypatch.setattr(density_module, "_BLOCK_ANCHORS", 4)
+    monkeypatch.setattr(blocks, "_BLOCK_ANCHORS", 4)
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(weighted.log_prob(x, 0.8, 0.6).sum(), x)
     torch.testing.assert_close(gradient, score)

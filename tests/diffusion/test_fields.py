@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pointillist.diffusion import fields, likelihood, samplers
+from pointillist.diffusion import chains, fields, likelihood
 from pointillist.diffusion.config import Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -58,10 +58,10 @@ def test_the_edge_encloses_99_percent(ring, generator):
 @pytest.mark.parametrize("schedule", PATHS, ids=lambda s: s.kind)
 def test_the_exact_odes_density_is_the_truths(ring, schedule):
     path = make_path(schedule)
-    start = samplers.start_distribution(ring, path, "moments")
-    rungs = likelihood.even_levels(path, 60, 0.15)
+    start = chains.start_distribution(ring, path, "moments")
+    levels = likelihood.even_levels(path, 60, 0.15)
     grid = fields.grid((-3, -3), (3, 3), 60)
-    found = fields.densities(exact_denoiser(ring, path), ring, start, rungs, grid)
+    found = fields.densities(exact_denoiser(ring, path), ring, start, levels, grid)
     assert found.masses == pytest.approx((1, 1), abs=0.02)
     assert abs(found.divergence) < 0.01
     torch.testing.assert_close(found.learned, found.exact, atol=0.02, rtol=0.05)

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
+from pointillist.diffusion.chains import start_distribution
 from pointillist.diffusion.config import Network, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser, initialize
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.devices import reached_from_cpu
 from pointillist.diffusion.likelihood import kl_bound, kl_ode, ode_log_prob, risk_by_noise
-from pointillist.diffusion.samplers import start_distribution
-from pointillist.diffusion.schedules import LogUniformPath, level, make_path
+from pointillist.diffusion.schedules import LogUniformPath, level_at, make_path
 
 
 def bound(denoise, density, path, start="moments", **options):
@@ -92,8 +92,8 @@ def test_bins_and_prior_add_up_to_the_bound(ring):
     bins = risk_by_noise(result)
     assert sum(b.nats for b in bins) + result.prior_nats == pytest.approx(result.nats, rel=1e-12)
     assert [b.noise_ratio_high for b in bins[:-1]] == [b.noise_ratio_low for b in bins[1:]]
-    assert bins[0].noise_ratio_low == pytest.approx(level(path, 0).noise_ratio)
-    assert bins[-1].noise_ratio_high == pytest.approx(level(path, 999).noise_ratio)
+    assert bins[0].noise_ratio_low == pytest.approx(level_at(path, 0).noise_ratio)
+    assert bins[-1].noise_ratio_high == pytest.approx(level_at(path, 999).noise_ratio)
 
 
 def test_an_even_mistake_fills_every_bin_alike(ring):
@@ -156,13 +156,14 @@ def test_density_under_the_ode_of_a_gaussian_is_in_closed_form(kind):
     path = make_path(Schedule(kind=kind))
     model = GaussianMixture(torch.tensor([[0.3, -0.2]]), 0.5)
     first, *between, last = (
-        level(path, t) for t in path.time(torch.logspace(-1, 0.6, 100).double()).unique().tolist()
+        level_at(path, t)
+        for t in path.time(torch.logspace(-1, 0.6, 100).double()).unique().tolist()
     )
     spread, mean = 0.25 + last.noise_ratio**2, torch.tensor([0.3, -0.2]).double()
     start = (last.alpha * mean, last.alpha**2 * spread * torch.eye(2).double())
     y = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    rungs, wrong = [first, *between, last], (torch.zeros(2).double(), 1.0)
-    found = ode_log_prob(exact_denoiser(model, path), y, rungs, start, wrong)
+    levels, wrong = [first, *between, last], (torch.zeros(2).double(), 1.0)
+    found = ode_log_prob(exact_denoiser(model, path), y, levels, start, wrong)
     variance = (0.25 + first.noise_ratio**2) * torch.eye(2).double()
     expected = torch.distributions.MultivariateNormal(mean, variance).log_prob(y)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-4)
@@ -177,8 +178,8 @@ def test_solver_of_the_density_converges_with_its_order(ring):
 
     def log_q(steps):
         times = torch.linspace(math.log(0.3), math.log(20), steps + 1).tolist()
-        rungs = [level(path, t) for t in times]
-        return ode_log_prob(exact, y, rungs, start, (torch.zeros(2).double(), 1.0))
+        levels = [level_at(path, t) for t in times]
+        return ode_log_prob(exact, y, levels, start, (torch.zeros(2).double(), 1.0))
 
     reference = log_q(400)
     errors = [(log_q(n) - reference).abs().mean().item() for n in (25, 50, 100)]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from pointillist.diffusion import samplers
+from pointillist.diffusion import chains, samplers
 from pointillist.diffusion.config import Sampling, Schedule
 from pointillist.diffusion.denoiser import exact_denoiser
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.schedules import CLEAN, levels, make_path
+from pointillist.diffusion.schedules import CLEAN, make_path, noise_levels
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -25,9 +25,10 @@ def start(n: int = 64, scale: float = 1.0) -> torch.Tensor:
     return scale * torch.randn(n, 2, dtype=torch.float64, generator=generator)
 
 
-def run(name, denoise, path, x, visited, seed=0, eta=0.0):
+def run(name, denoise, path, x, levels, seed=0, eta=0.0):
     generator = torch.Generator().manual_seed(seed)
-    return list(samplers.get_sampler(name, eta)(denoise, x, visited, generator))
+    options = {"eta": eta} if name == "ddim" else {}
+    return list(samplers.SAMPLERS[name].walk(denoise, x, levels, generator, **options))
 
 
 def vp_scheduler(cls, **options):
@@ -43,20 +44,20 @@ def vp_scheduler(cls, **options):
 @pytest.mark.parametrize("eta", [None, 0.0, 0.5, 1.0])
 def test_ddpm_and_ddim_equal_diffusers_step_by_step(ring, eta):
     path = make_path(VP)
-    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
+    denoise, levels, x = exact_denoiser(ring, path), noise_levels(path, VP.timesteps), start()
     if eta is None:
         reference = vp_scheduler(
             diffusers.DDPMScheduler, clip_sample=False, prediction_type="sample"
         )
-        options, ours = {}, run("ddpm", denoise, path, x, visited)
+        options, ours = {}, run("ddpm", denoise, path, x, levels)
     else:
         reference = vp_scheduler(
             diffusers.DDIMScheduler, clip_sample=False, prediction_type="sample"
         )
-        options, ours = {"eta": eta}, run("ddim", denoise, path, x, visited, eta=eta)
+        options, ours = {"eta": eta}, run("ddim", denoise, path, x, levels, eta=eta)
     reference.set_timesteps(VP.timesteps)
     generator, theirs = torch.Generator().manual_seed(0), x
-    for now, point in zip(visited, ours, strict=False):
+    for now, point in zip(levels, ours, strict=False):
         x0 = denoise(theirs, torch.tensor(float(now.time)).double())
         theirs = reference.step(
             x0, int(now.time), theirs, generator=generator, **options
@@ -70,14 +71,14 @@ def test_ddpm_and_ddim_equal_diffusers_step_by_step(ring, eta):
 def test_euler_and_heun_equal_diffusers_step_by_step(ring, name, cls):
     """diffusers walks in x / alpha; the slope it takes as the model's eps is (y - D) / sigma."""
     path = make_path(VP)
-    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
-    ours = run(name, denoise, path, x, visited)
+    denoise, levels, x = exact_denoiser(ring, path), noise_levels(path, VP.timesteps), start()
+    ours = run(name, denoise, path, x, levels)
     reference = vp_scheduler(getattr(diffusers, cls))
     reference.set_timesteps(VP.timesteps)
-    y = x / visited[0].alpha
+    y = x / levels[0].alpha
     finished = []
     for timestep, sigma in zip(reference.timesteps, reference.sigmas, strict=False):
-        now = min(visited[:-1], key=lambda lvl: abs(lvl.noise_ratio - sigma.item()))
+        now = min(levels[:-1], key=lambda lvl: abs(lvl.noise_ratio - sigma.item()))
         if name == "heun" and reference.state_in_first_order:
             finished.append(y)
         x0 = denoise(now.alpha * y, torch.tensor(float(now.time)).double())
@@ -86,7 +87,7 @@ def test_euler_and_heun_equal_diffusers_step_by_step(ring, name, cls):
             finished.append(y)
     if name == "heun":
         finished = [*finished[1:], y]
-    for then, point, theirs in zip(visited[1:], ours, finished, strict=True):
+    for then, point, theirs in zip(levels[1:], ours, finished, strict=True):
         torch.testing.assert_close(point / then.alpha, theirs.double(), rtol=5e-3, atol=1e-3)
 
 
@@ -96,8 +97,8 @@ def test_euler_and_heun_equal_diffusers_step_by_step(ring, name, cls):
 )
 def test_dpm_solver_equals_diffusers_step_by_step(ring, name, algorithm):
     path = make_path(VP)
-    denoise, visited, x = exact_denoiser(ring, path), levels(path, VP.timesteps), start()
-    ours = run(name, denoise, path, x, visited)
+    denoise, levels, x = exact_denoiser(ring, path), noise_levels(path, VP.timesteps), start()
+    ours = run(name, denoise, path, x, levels)
     reference = vp_scheduler(
         diffusers.DPMSolverMultistepScheduler,
         algorithm_type=algorithm,
@@ -125,10 +126,10 @@ def test_sde_equals_diffusers_step_by_step(ring):
     reference.set_sigmas(steps, sigma_min=0.05, sigma_max=10.0)
     reference.set_timesteps(steps)
     path = make_path(Schedule(sigma_min=0.05, sigma_max=10.0))
-    denoise, visited, x = exact_denoiser(ring, path), levels(path, steps), start(scale=10.0)
-    ours = run("sde", denoise, path, x, visited)
+    denoise, levels, x = exact_denoiser(ring, path), noise_levels(path, steps), start(scale=10.0)
+    ours = run("sde", denoise, path, x, levels)
     generator, theirs = torch.Generator().manual_seed(0), x
-    for now, timestep, point in zip(visited[:-2], reference.timesteps, ours, strict=False):
+    for now, timestep, point in zip(levels[:-2], reference.timesteps, ours, strict=False):
         x0 = denoise(theirs, torch.tensor(now.time).double())
         score = (x0 - theirs) / now.sigma**2
         theirs = reference.step_pred(score, timestep, theirs, generator=generator).prev_sample
@@ -138,19 +139,19 @@ def test_sde_equals_diffusers_step_by_step(ring):
 @pytest.mark.parametrize("kind", ["log_uniform", "linear", "rectified_flow"])
 def test_euler_in_x_over_alpha_is_ddim_without_noise(ring, kind):
     path = make_path(Schedule(kind=kind))
-    denoise, visited = exact_denoiser(ring, path), levels(path, 12, 7.0)
-    x = start(scale=visited[0].sigma)
+    denoise, levels = exact_denoiser(ring, path), noise_levels(path, 12, 7.0)
+    x = start(scale=levels[0].sigma)
     torch.testing.assert_close(
-        run("euler", denoise, path, x, visited)[-1], run("ddim", denoise, path, x, visited)[-1]
+        run("euler", denoise, path, x, levels)[-1], run("ddim", denoise, path, x, levels)[-1]
     )
 
 
 def test_ancestral_sampling_is_ddim_with_eta_one(ring):
     path = make_path(VP)
-    denoise, visited, x = exact_denoiser(ring, path), levels(path, 20), start()
+    denoise, levels, x = exact_denoiser(ring, path), noise_levels(path, 20), start()
     torch.testing.assert_close(
-        run("ddpm", denoise, path, x, visited)[-1],
-        run("ddim", denoise, path, x, visited, eta=1.0)[-1],
+        run("ddpm", denoise, path, x, levels)[-1],
+        run("ddim", denoise, path, x, levels, eta=1.0)[-1],
     )
 
 
@@ -171,7 +172,7 @@ def test_solvers_of_the_sde_converge_weakly_at_their_order(name, order, kind, mo
         return alpha * deviation**2 / variance * x
 
     def variance_error(steps):
-        visited = levels(path, steps + 1, 7.0)
+        levels = noise_levels(path, steps + 1, 7.0)
         rows = iter(range(1, steps + 2))
 
         def one_row(x, generator):
@@ -180,10 +181,10 @@ def test_solvers_of_the_sde_converge_weakly_at_their_order(name, order, kind, mo
             return noise
 
         monkeypatch.setattr(samplers, "_noise_like", one_row)
-        first, last = visited[0], visited[-2]
+        first, last = levels[0], levels[-2]
         x = torch.zeros(steps + 2, 1, dtype=torch.float64)
         x[0] = math.hypot(first.alpha * deviation, first.sigma)
-        found = run(name, denoise, path, x, visited)[-2].square().sum().item()
+        found = run(name, denoise, path, x, levels)[-2].square().sum().item()
         return abs(found / ((last.alpha * deviation) ** 2 + last.sigma**2) - 1)
 
     errors = [variance_error(n) for n in (40, 80, 160)]
@@ -204,48 +205,14 @@ def test_solvers_of_the_flow_converge_at_their_order(name, order, kind):
     denoise = exact_denoiser(WIDE, path)
 
     def end(solver, steps):
-        visited = levels(path, steps + 1, 7.0)
-        x = start(50) * math.hypot(visited[0].sigma, visited[0].alpha)
-        return run(solver, denoise, path, x, visited)[-2]
+        levels = noise_levels(path, steps + 1, 7.0)
+        x = start(50) * math.hypot(levels[0].sigma, levels[0].alpha)
+        return run(solver, denoise, path, x, levels)[-2]
 
     truth = end("heun", 1280)
     errors = [(end(name, n) - truth).square().mean().sqrt().item() for n in (40, 80, 160)]
     orders = [math.log2(a / b) for a, b in pairwise(errors)]
     assert orders[-1] == pytest.approx(order, abs=0.25)
-
-
-@pytest.mark.parametrize(("name", "order"), [("sde", 1), ("ddpm", 1)])
-def test_stochastic_solvers_converge_weakly_at_order_one(name, order):
-    """On one Gaussian every step is affine, so the covariance it reaches is known without sampling."""
-    deviation = 0.5
-    gaussian = GaussianMixture(torch.zeros(1, 2).double(), deviation)
-    path = make_path(Schedule(sigma_min=0.05, sigma_max=10.0))
-    denoise = exact_denoiser(gaussian, path)
-
-    def variance_error(steps):
-        visited = levels(path, steps + 1, 7.0)
-        variance = visited[0].sigma ** 2 + deviation**2
-        for now, then in pairwise(visited[:-1]):
-            one = torch.ones(1, 2).double()
-            noiseless = samplers.get_sampler(name)
-            gain = _without_noise(noiseless, denoise, one, [now, then])
-            added = (
-                now.noise_ratio**2 - then.noise_ratio**2
-                if name == "sde"
-                else samplers.posterior_variance(now, then)
-            )
-            variance = gain**2 * variance + added
-        return abs(variance - (visited[-2].sigma ** 2 + deviation**2))
-
-    errors = [variance_error(n) for n in (80, 160, 320)]
-    assert math.log2(errors[1] / errors[2]) == pytest.approx(order, abs=0.25)
-
-
-def _without_noise(sampler, denoise, x, visited):
-    """Factor by which a step scales the point, its noise cancelled by averaging two opposite draws."""
-    plus = next(sampler(denoise, x, visited, torch.Generator().manual_seed(0)))
-    minus = next(sampler(denoise, -x, visited, torch.Generator().manual_seed(0)))
-    return ((plus - minus) / 2)[0, 0].item()
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -254,10 +221,10 @@ def test_oracle_chains_reach_the_truth(ring, name, kind):
     """With the exact denoiser only the solver's own error is left: the moments agree."""
     path = make_path(Schedule(kind=kind))
     sampling = Sampling(sampler=name, steps=200)
-    begin = samplers.start_distribution(ring, path, "moments")
+    begin = chains.start_distribution(ring, path, "moments")
     density = ring.to("cpu", torch.float32)
     generator = torch.Generator().manual_seed(0)
-    *_, last = samplers.reverse_chain(
+    *_, last = chains.reverse_chain(
         exact_denoiser(density, path), path, begin, sampling, 20_000, generator
     )
     mean, covariance = density.moments()
@@ -270,14 +237,12 @@ def test_same_seed_same_points_to_the_bit(ring, name):
     path = make_path(Schedule())
     density = ring.to("cpu", torch.float32)
     sampling = Sampling(sampler=name, steps=10, n_samples=300, chunk_size=128)
-    begin = samplers.start_distribution(ring, path, "moments")
+    begin = chains.start_distribution(ring, path, "moments")
 
     def draw(seed):
-        recorder = samplers.Recorder(4, 10)
+        recorder = chains.Recorder(4, 10)
         generator = torch.Generator().manual_seed(seed)
-        for state in samplers.sample(
-            exact_denoiser(density, path), path, begin, sampling, generator
-        ):
+        for state in chains.sample(exact_denoiser(density, path), path, begin, sampling, generator):
             recorder.add(state)
         return recorder
 
@@ -290,10 +255,10 @@ def test_same_seed_same_points_to_the_bit(ring, name):
 def test_recorder_keeps_both_ends_and_all_points(ring):
     path = make_path(Schedule())
     sampling = Sampling(steps=37, n_samples=250, chunk_size=100)
-    begin = samplers.start_distribution(ring, path, "moments")
-    recorder = samplers.Recorder(10, 37)
+    begin = chains.start_distribution(ring, path, "moments")
+    recorder = chains.Recorder(10, 37)
     steps = []
-    for state in samplers.sample(
+    for state in chains.sample(
         exact_denoiser(ring.to("cpu", torch.float32), path),
         path,
         begin,
@@ -308,16 +273,16 @@ def test_recorder_keeps_both_ends_and_all_points(ring):
     assert chain.sigma[-1] == 0
     assert recorder.samples().shape == (250, 2)
     assert torch.equal(chain.x[-1], recorder.samples()[:100])
-    assert steps[-1] == samplers.total_steps(path, sampling) == 3 * 37
+    assert steps[-1] == chains.total_steps(path, sampling) == 3 * 37
 
 
 def test_recorder_holds_no_more_states_than_it_shows():
     """A chain may have a hundred thousand steps; each state is as large as the chunk."""
-    recorder, states = samplers.Recorder(5, 1000), []
+    recorder, states = chains.Recorder(5, 1000), []
     for step in range(1001):
         x = torch.zeros(2, 2)
         states.append(weakref.ref(x))
-        recorder.add(samplers.ChainState(step, CLEAN._replace(time=1.0), x))
+        recorder.add(chains.ChainState(step, CLEAN._replace(time=1.0), x))
     del x
     assert [step for step, x in enumerate(states) if x() is not None] == [0, 250, 500, 750, 1000]
 
@@ -329,12 +294,12 @@ def test_few_steps_do_more_from_a_lower_start(ring):
 
     def error(sigma_max):
         sampling = Sampling(sampler="dpmpp_2m", steps=10, sigma_max=sigma_max)
-        begin = samplers.start_distribution(ring, path, "moments", sigma_max)
+        begin = chains.start_distribution(ring, path, "moments", sigma_max)
         generator = torch.Generator().manual_seed(0)
-        *_, last = samplers.reverse_chain(denoise, path, begin, sampling, 20_000, generator)
+        *_, last = chains.reverse_chain(denoise, path, begin, sampling, 20_000, generator)
         return (torch.cov(last.x.T) - truth).abs().max().item()
 
-    mean, covariance = samplers.start_distribution(ring, path, "moments", 3.0)
+    mean, covariance = chains.start_distribution(ring, path, "moments", 3.0)
     torch.testing.assert_close(covariance, ring.moments()[1] + 9 * torch.eye(2).double())
     assert error(3.0) < 0.5 * error(None)
 
@@ -349,15 +314,15 @@ def test_solvers_call_the_denoiser_as_often_as_published(ring, name, calls):
         count += 1
         return exact(x, t)
 
-    run(name, counted, path, start(4), levels(path, 9, 7.0))
+    run(name, counted, path, start(4), noise_levels(path, 9, 7.0))
     assert count == calls
 
 
 def test_chain_starts_from_the_moments_of_the_path(ring):
     """At T = 50 of the originals' schedule much of the signal is left: N(0, I) would be wrong."""
     path = make_path(Schedule(kind="linear", timesteps=50, beta_start=1e-5, beta_end=0.01))
-    mean, covariance = samplers.start_distribution(ring, path, "moments")
-    top = levels(path, 50)[0]
+    mean, covariance = chains.start_distribution(ring, path, "moments")
+    top = noise_levels(path, 50)[0]
     x0, _ = ring.sample(400_000, torch.Generator().manual_seed(0))
     eps = torch.from_numpy(np.random.default_rng(0).normal(size=x0.shape))
     x = top.alpha * x0 + top.sigma * eps

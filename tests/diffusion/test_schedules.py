@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from pointillist.diffusion.config import Schedule
-from pointillist.diffusion.schedules import CLEAN, DiscretePath, level, levels, make_path, noisiest
+from pointillist.diffusion.schedules import (
+    CLEAN,
+    DiscretePath,
+    level_at,
+    make_path,
+    noise_levels,
+    noisiest,
+)
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -37,7 +44,7 @@ def test_noise_levels_equal_karras():
     schedule = Schedule(sigma_min=0.002, sigma_max=80.0)
     reference = diffusers.EDMEulerScheduler(sigma_min=0.002, sigma_max=80.0, rho=7.0)
     reference.set_timesteps(18)
-    ours = [lvl.sigma for lvl in levels(make_path(schedule), 18, rho=7.0)]
+    ours = [lvl.sigma for lvl in noise_levels(make_path(schedule), 18, rho=7.0)]
     torch.testing.assert_close(torch.tensor(ours), reference.sigmas.float(), rtol=1e-5, atol=1e-7)
 
 
@@ -45,7 +52,7 @@ def test_rectified_flow_levels_equal_diffusers():
     path = make_path(Schedule(kind="rectified_flow", sigma_min=0.001, sigma_max=999.0))
     reference = diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
     reference.set_timesteps(25)
-    ours = levels(path, 25)
+    ours = noise_levels(path, 25)
     torch.testing.assert_close(
         torch.tensor([lvl.sigma for lvl in ours]), reference.sigmas.float(), rtol=0, atol=1.1e-3
     )
@@ -85,7 +92,7 @@ def test_default_schedules_end_in_noise(kind):
 @pytest.mark.parametrize("steps", [1, 2, 18])
 def test_chains_fall_from_the_noisiest_level_to_clean(kind, rho, steps):
     path = make_path(Schedule(kind=kind))
-    chain = levels(path, steps, rho)
+    chain = noise_levels(path, steps, rho)
     ratios = [lvl.noise_ratio for lvl in chain]
     assert ratios == sorted(ratios, reverse=True)
     assert len(set(ratios)) == len(ratios) <= steps + 1
@@ -94,14 +101,14 @@ def test_chains_fall_from_the_noisiest_level_to_clean(kind, rho, steps):
 
 
 def test_discrete_chain_of_T_steps_visits_every_step():
-    chain = levels(make_path(Schedule(kind="linear", timesteps=50)), 50)
+    chain = noise_levels(make_path(Schedule(kind="linear", timesteps=50)), 50)
     assert [lvl.time for lvl in chain] == [*range(49, -1, -1), None]
 
 
 def test_discrete_path_finds_the_nearest_step():
     path = make_path(Schedule(kind="linear", timesteps=50))
     assert isinstance(path, DiscretePath)
-    between = math.sqrt(level(path, 20).noise_ratio * level(path, 21).noise_ratio)
+    between = math.sqrt(level_at(path, 20).noise_ratio * level_at(path, 21).noise_ratio)
     assert path.time(torch.tensor([between * 0.999, between * 1.001])).tolist() == [20, 21]
 
 
@@ -109,7 +116,7 @@ def test_discrete_path_finds_the_nearest_step():
 @pytest.mark.parametrize("rho", [None, 7.0])
 def test_levels_stay_between_the_ratios_asked_for(kind, rho):
     path = make_path(Schedule(kind=kind))
-    *noisy, clean = levels(path, 9, rho, sigma_max=3.0, sigma_min=0.05)
+    *noisy, clean = noise_levels(path, 9, rho, sigma_max=3.0, sigma_min=0.05)
     ratios = [level.noise_ratio for level in noisy]
     # A discrete path has its nearest level.
     tolerance = 0.02 if kind == "cosine" else 1e-9
@@ -122,4 +129,4 @@ def test_levels_stay_between_the_ratios_asked_for(kind, rho):
 @pytest.mark.parametrize("kind", ["log_uniform", "rectified_flow", "linear"])
 def test_a_path_ends_where_it_ends_whatever_is_asked_for(kind):
     path = make_path(Schedule(kind=kind))
-    assert levels(path, 9, 7.0, sigma_max=1e4, sigma_min=1e-5) == levels(path, 9, 7.0)
+    assert noise_levels(path, 9, 7.0, sigma_max=1e4, sigma_min=1e-5) == noise_levels(path, 9, 7.0)

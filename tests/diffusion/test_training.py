@@ -2,14 +2,17 @@
 
 import math
 import warnings
+from typing import ClassVar
 
 import pytest
 import torch
 
 from pointillist.diffusion import objectives, training
+from pointillist.diffusion.batches import Batch, Batches, reference_mixture
 from pointillist.diffusion.config import Network, Schedule, Training
 from pointillist.diffusion.denoiser import initialize
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
 from pointillist.diffusion.optimizers import Adam, FlatWeights, Muon, orthogonalize
 from pointillist.diffusion.schedules import make_path
 
@@ -20,7 +23,7 @@ def batch_of(density, n, options, seed=0):
     generator = torch.Generator().manual_seed(seed)
     path = make_path(Schedule())
     options = Training(batch_size=n, **options)
-    return path, next(objectives.batches(density, path, options, generator))
+    return path, next(Batches(density, path, options, generator))
 
 
 def test_posterior_targets_equal_brute_force(ring):
@@ -61,7 +64,7 @@ def test_sampled_targets_are_clean_points_whose_noise_is_standard_normal(ring, d
 
 @pytest.mark.parametrize("draws", ["lattice", "stratified", "independent"])
 def test_each_uniform_number_is_uniform_and_uncorrelated(draws):
-    draw = objectives.uniform_draws(512, draws, torch.Generator().manual_seed(0))
+    draw = uniform_draws(512, draws, torch.Generator().manual_seed(0))
     u = torch.cat([draw(50).flatten(0, 1) for _ in range(4)]).double()
     assert ((u >= 0) & (u <= 1)).all()
     n = len(u)
@@ -74,7 +77,7 @@ def test_lattice_fills_the_square_more_evenly_than_chance():
     """Cells of a 16 x 16 grid, every pair of axes: the spread of their counts."""
 
     def unevenness(draws):
-        u = objectives.uniform_draws(4096, draws, torch.Generator().manual_seed(0))(1)[0]
+        u = uniform_draws(4096, draws, torch.Generator().manual_seed(0))(1)[0]
         total = 0.0
         for i in range(7):
             for j in range(i):
@@ -89,7 +92,7 @@ def test_lattice_fills_the_square_more_evenly_than_chance():
 
 def test_box_and_muller_make_normal_numbers():
     u = torch.rand(200_000, 2, generator=torch.Generator().manual_seed(0))
-    z = objectives.gaussian(u).double()
+    z = gaussian(u).double()
     torch.testing.assert_close(torch.cov(z.T), torch.eye(2).double(), atol=0.02, rtol=0)
     assert (z**4).mean().item() == pytest.approx(3, rel=0.03)
 
@@ -118,7 +121,7 @@ def test_reference_batch_holds_the_true_sources_and_nears_the_exact_target(weigh
     exact = density.denoise(x, 1.0, 0.3)
     errors = []
     for size in (300, 1000, 4000):
-        reference = objectives.reference_mixture(density, source, size, generator)
+        reference = reference_mixture(density, source, size, generator)
         assert len(reference.anchors) == size
         assert torch.equal(reference.anchors[:256], anchors[source])
         errors.append((reference.denoise(x, 1.0, 0.3) - exact).square().mean().item())
@@ -160,10 +163,10 @@ def test_floor_is_the_loss_of_the_exact_denoiser(ring, target, prediction, weigh
         @staticmethod
         def predict(x, t):
             ideal = density.denoise(x, path.alpha(t), path.sigma(t))
-            c_skip, c_out = denoiser.coefficients(path.alpha(t), path.sigma(t))
+            c_skip, c_out, *_ = denoiser.coefficients(path.alpha(t), path.sigma(t))
             return (ideal - c_skip[:, None] * x) / c_out[:, None]
 
-        coefficients = denoiser.coefficients
+        coefficients, error_weight = denoiser.coefficients, denoiser.error_weight
 
     loss = objectives.loss(Oracle, batch, weighting).item()
     assert floor == pytest.approx(loss, rel=1e-3)
@@ -184,7 +187,7 @@ def test_eps_loss_with_unit_weight_is_likelihood_weighting(ring):
 def test_stratified_levels_put_one_in_each_stratum(kind, draws):
     path = make_path(Schedule(kind=kind, timesteps=64))
     edges = path.quantile(torch.linspace(0, 1, 65))
-    for u in objectives.uniform_draws(64, draws, torch.Generator().manual_seed(0))(3):
+    for u in uniform_draws(64, draws, torch.Generator().manual_seed(0))(3):
         t = path.quantile(u[:, 0])
         assert ((t >= edges[:-1] - 1e-6) & (t <= edges[1:] + 1e-6)).all()
 
@@ -195,7 +198,7 @@ def test_noise_levels_fall_off_by_the_power(kind, exponent):
     """Quadrature of the density's own definition, rho^-k per unit of log rho."""
     path, bandwidth = make_path(Schedule(kind=kind)), 0.05
     u = torch.linspace(0, 1, 20_001)
-    t, weight = objectives.noise_levels(path, bandwidth, exponent)(u)
+    t, weight = noise_level_draws(path, bandwidth, exponent)(u)
     ratio = (path.sigma(t) / path.alpha(t)).double()
     rho = (ratio.square() + bandwidth**2).sqrt()
     ends = path.quantile(torch.tensor([0.0, 1.0]))
@@ -213,13 +216,13 @@ def test_noise_levels_fall_off_by_the_power(kind, exponent):
 
 def test_without_an_exponent_the_paths_own_times_are_drawn():
     path = make_path(Schedule(kind="linear", timesteps=50))
-    t, weight = objectives.noise_levels(path, 0.01, None)((torch.arange(5000) + 0.5) / 5000)
+    t, weight = noise_level_draws(path, 0.01, None)((torch.arange(5000) + 0.5) / 5000)
     assert (weight == 1).all()
     assert torch.equal(torch.bincount(t.long()), torch.full((50,), 100))
 
 
 def test_shared_level_is_one_for_the_whole_batch():
-    u = objectives.uniform_draws(64, "shared", torch.Generator())(3)
+    u = uniform_draws(64, "shared", torch.Generator())(3)
     assert all(len(batch[:, 0].unique()) == 1 for batch in u)
     assert len(u[..., 0].unique()) == 3
 
@@ -374,25 +377,56 @@ def test_reports_do_not_change_the_result(ring):
     assert all(map(torch.equal, often.state_dict().values(), rarely.state_dict().values()))
 
 
-def test_without_averaging_the_last_weights_are_kept(ring):
-    """ema = 0 keeps the last weights: the average is then a different network."""
-    density = ring.to("cpu", torch.float32)
-    last, averaged = trained(density, ema=0.0)[0], trained(density, ema=0.9)[0]
-    assert not torch.equal(last.output.weight, averaged.output.weight)
+@pytest.mark.parametrize("ema", [0.0, 0.5, 0.9])
+def test_the_exponential_average_of_the_weights_is_kept(ring, ema):
+    """Worked out again from the weights of every step; at first over as many as there are."""
+    denoiser = initialize(SMALL, make_path(Schedule()), 0)
+    options = Training(steps=30, batch_size=32, report_every=1, ema=ema)
+    generator = torch.Generator().manual_seed(0)
+    expected = FlatWeights.of(denoiser).values.clone()
+    for report in training.train(denoiser, ring.to("cpu", torch.float32), options, generator):
+        weights = report.state()["weights"]
+        share = min(ema, report.step / (report.step + 9))
+        expected = share * expected + (1 - share) * weights
+        torch.testing.assert_close(report.average, expected)
+    assert torch.equal(FlatWeights.of(denoiser).values, report.average)
+    assert torch.equal(report.average, weights) == (ema == 0)
 
 
-def test_gradient_clipping_bounds_what_the_optimizer_sees(ring):
+@pytest.mark.parametrize("limit", [None, 1e-3, 0.5, 1e3])
+def test_clipping_scales_the_gradient_down_to_its_limit_as_torch_does(ring, monkeypatch, limit):
+    """What the optimizer sees at each step, against torch's own on the same gradient."""
+    seen = []
+
+    class Still:
+        memory: ClassVar = {}
+
+        def __init__(self, gradients):
+            self.gradients = gradients
+
+        def __call__(self, step, factor):
+            seen.append(self.gradients.clone())
+
+    # Weights that stay where they are have the same gradients, clipped or not.
+    monkeypatch.setattr(training, "make_updates", lambda weights, _: [Still(weights.gradients)])
     density = ring.to("cpu", torch.float32)
-    free = trained(density, optimizer="adamw")[0]
-    clipped = trained(density, optimizer="adamw", gradient_clip=1e-3)[0]
-    assert not torch.equal(free.output.weight, clipped.output.weight)
+    trained(density, steps=3)
+    free, seen = seen, []
+    _, reports = trained(density, steps=3, report_every=1, gradient_clip=limit)
+    for gradient, clipped, report in zip(free, seen, reports, strict=True):
+        parameter = torch.nn.Parameter(torch.zeros_like(gradient))
+        parameter.grad = gradient.clone()
+        norm = torch.nn.utils.clip_grad_norm_([parameter], math.inf if limit is None else limit)
+        torch.testing.assert_close(clipped, parameter.grad)
+        assert report.metrics["gradient_norm"] == pytest.approx(norm.item())
+    assert 1e-3 < free[0].norm() < 1e3
 
 
 def test_fixed_dataset_is_walked_through_in_epochs(ring):
     density = ring.to("cpu", torch.float32)
     options = Training(dataset_size=100, batch_size=32, target="sample")
     generator = torch.Generator().manual_seed(0)
-    batches = objectives.batches(density, make_path(Schedule()), options, generator)
+    batches = Batches(density, make_path(Schedule()), options, generator)
     epochs = [torch.cat([next(batches).target for _ in range(3)]) for _ in range(2)]
     assert len(torch.cat(epochs).unique(dim=0)) <= 100
     assert all(len(epoch.unique(dim=0)) == 96 for epoch in epochs)
@@ -401,9 +435,7 @@ def test_fixed_dataset_is_walked_through_in_epochs(ring):
 def test_a_dataset_smaller_than_the_batch_is_one_batch(ring):
     options = Training(dataset_size=10, batch_size=32)
     generator = torch.Generator().manual_seed(0)
-    batches = objectives.batches(
-        ring.to("cpu", torch.float32), make_path(Schedule()), options, generator
-    )
+    batches = Batches(ring.to("cpu", torch.float32), make_path(Schedule()), options, generator)
     assert [len(next(batches).x) for _ in range(3)] == [10, 10, 10]
 
 
@@ -415,7 +447,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("prediction", ["edm", "v"])
 def test_gradients_on_an_accelerator_are_those_of_the_cpu(ring, prediction):
     path, batch = batch_of(ring.to("cpu", torch.float32), 500, {})
-    there = objectives.Batch(*(part.cuda() for part in vars(batch).values()))
+    there = Batch(*(part.cuda() for part in vars(batch).values()))
     network = SMALL.model_copy(update={"prediction": prediction, "bandwidth": ring.bandwidth})
     gradients = []
     for device, given in (("cpu", batch), ("cuda", there)):
@@ -454,9 +486,9 @@ def test_between_reports_the_loop_never_waits_for_an_accelerator(ring):
     ("steps", "every", "n"),
     [(1100, 20, 12), (30, 10, 12), (5, 20, 12), (125_000, 20, 12), (7, 1, 3)],
 )
-def test_moments_are_reports_even_in_log_step(steps, every, n):
+def test_snapshots_are_reports_even_in_log_step(steps, every, n):
     options = Training(steps=steps, report_every=every)
-    found = training.moments(options, n)
+    found = training.snapshot_steps(options, n)
     reports = {*range(every, steps, every), steps}
     assert set(found) <= reports
     assert found == sorted(set(found))
@@ -522,7 +554,7 @@ def test_more_steps_go_on_from_the_state_of_fewer(ring):
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_what_is_no_number_stops_training_at_its_step_and_keeps_the_state_before(
+def test_an_infinite_loss_or_gradient_stops_training_at_its_step_and_keeps_the_state_before(
     ring, monkeypatch, what
 ):
     density, path = ring.to("cpu", torch.float32), make_path(Schedule())
@@ -542,7 +574,7 @@ def test_what_is_no_number_stops_training_at_its_step_and_keeps_the_state_before
 
     monkeypatch.setattr(objectives, "squared_errors", poisoned)
     assert [next(reports).step for _ in range(4)] == [4, 8, 12, 16]
-    with pytest.raises(training.DivergedError, match=f"at step 18 the {what} is no") as caught:
+    with pytest.raises(training.DivergedError, match=f"at step 18 the {what} became") as caught:
         next(reports)
     assert "sigma/alpha" in str(caught.value)
     # One step after the last report, and the same step again: nothing was lost or taken twice.

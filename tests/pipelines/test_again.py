@@ -7,6 +7,8 @@ import shlex
 import shutil
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,12 @@ import torch
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from pointillist import command_line
+from pointillist.diffusion.config import Sampling
 from pointillist.groups import nested
-from pointillist.models import TrainedDenoiser
+from pointillist.models import ReverseChain, TrainedDenoiser
+from pointillist.parameters import Parameters
+from pointillist.pipelines.report import again as report
 
 QUICK = {
     "tracking": False,
@@ -38,8 +44,7 @@ CHEAP = {
 BOAT = Path(__file__).parents[2] / "docs" / "examples" / "boat.svg"
 
 CASES = {
-    "a word": (None, {"text": "Hello", "source.n_points": 80, "source.filled": True, "seed": 3}),
-    "a word that is a number": (None, {"text": "007", "source.n_points": 60}),
+    "a word": (None, {"text": "oh, $7", "source.n_points": 80, "source.filled": True, "seed": 3}),
     "a file, fitted and given": (
         None,
         {"shape_file": "my boat, it.svg", "source.n_points": 70, "network.input_bandwidth": 5.0},
@@ -57,29 +62,16 @@ def run(project: Path, *pipelines: str, env: str | None = None, **parameters: ob
 
 
 def again(project: Path, page: str) -> None:
-    """Do what the page says, in a project without data."""
-    for path, content in re.findall(r'<pre data-file="([^"]+)">(.*?)</pre>', page, re.DOTALL):
-        (project / path).parent.mkdir(parents=True, exist_ok=True)
-        (project / path).write_text(unescape(content), encoding="utf-8")
+    """Do what the page says, in a project without data: the stages that make model and samples."""
     found = re.search(r'<pre class="commands">(.*?)</pre>', page, re.DOTALL)
     assert found is not None
+    bootstrap_project(project)
     for line in unescape(found[1]).splitlines():
         words = shlex.split(line)
         assert words[:3] == ["kedro", "run", "--params"]
-        _through_the_command_line(project, words[3])
-
-
-def _through_the_command_line(project: Path, parameters: str) -> None:
-    """Run the stages that matter as the command would: its parameters are read by the same parser."""
-    import click
-    from kedro.framework.cli.utils import _split_params
-
-    bootstrap_project(project)
-    given = _split_params(
-        click.Context(click.Command("run")), click.Option(["--params"]), parameters
-    )
-    with KedroSession.create(project, runtime_params={"tracking": False, **given}) as session:
-        session.run(pipeline_names=["ingest", "train", "sample"])
+        given = {"tracking": False, **command_line.read(words[3])}
+        with KedroSession.create(project, runtime_params=given) as session:
+            session.run(pipeline_names=["ingest", "train", "sample"])
 
 
 def made(project: Path) -> tuple[TrainedDenoiser, np.ndarray]:
@@ -109,3 +101,45 @@ def test_what_the_report_prints_makes_the_same_model_again(
     for name, weights in one.denoiser.state_dict().items():
         assert torch.equal(weights, other.denoiser.state_dict()[name]), name
     np.testing.assert_array_equal(samples, repeated)
+
+
+def model_and_chain(**changed: object) -> tuple[TrainedDenoiser, ReverseChain]:
+    """The parts of a run that say how it was made."""
+    parameters = Parameters().model_dump(mode="json")
+    groups = {name: parameters[name] for name in ("data", "schedule", "network", "training")}
+    origin = {name: parameters[name] for name in ("shape_file", "text", "source", "threads")}
+    about = {"shape": "dino", "seed": 0, "origin": origin, **changed}
+    model = SimpleNamespace(
+        shape=about["shape"], parameters={"seed": 0, **groups}, origin=about["origin"]
+    )
+    chain = SimpleNamespace(sampling=Sampling(), seed=about["seed"])
+    return cast(TrainedDenoiser, model), cast(ReverseChain, chain)
+
+
+def test_samples_of_another_seed_have_a_command_of_their_own() -> None:
+    assert report.again(*model_and_chain()).commands == ["kedro run --params shape=dino"]
+    assert report.again(*model_and_chain(seed=7)).commands == [
+        "kedro run --params shape=dino",
+        "kedro run --pipelines sample,evaluate,render --params shape=dino,seed=7",
+    ]
+
+
+def test_a_model_that_does_not_say_where_its_points_came_from_is_no_secret() -> None:
+    assert report.again(*model_and_chain()).origin_is_known
+    assert not report.again(*model_and_chain(origin={})).origin_is_known
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a, b", "null", "007", "#a", "a: b", "&a", " a", "yes", "'a'", "!b", "a=b", "~", "a\\,b"],
+)
+def test_the_command_line_gives_every_word_back(word: str) -> None:
+    (command,) = report.again(*model_and_chain(origin={"text": word})).commands
+    assert command_line.read(shlex.split(command)[-1])["text"] == word
+
+
+def test_a_pair_of_numbers_is_given_back() -> None:
+    model, chain = model_and_chain()
+    model.parameters["data"]["center"] = [54.0, 48.0]
+    (command,) = report.again(model, chain).commands
+    assert command_line.read(shlex.split(command)[-1])["data"] == {"center": [54.0, 48.0]}

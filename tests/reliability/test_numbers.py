@@ -27,7 +27,7 @@ def test_a_training_that_diverges_says_when_and_where_and_keeps_its_last_good_st
     with pytest.raises(PointillistError) as caught:
         run(project, "train")
     first, second = str(caught.value).splitlines()
-    assert "Training diverged: at step 25 the loss is no number any more" in first
+    assert "Training diverged: at step 25 the loss became infinite or NaN" in first
     assert "sigma/alpha from 0.002" in first
     assert re.search(r"to 0\.0[45]", first)
     assert "after step 24, is kept in" in first

@@ -15,7 +15,7 @@ from pointillist.errors import PointillistError
 from pointillist.rendering import animation, encoders, style
 from pointillist.rendering.animation import (
     Film,
-    _Easel,
+    _Canvas,
     draw_frames,
     frame_ratios,
     pace,
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 GROUND = np.round(255 * np.array(to_rgb(style.PAPER)))
 
 
-def easel_of(states: np.ndarray, truth: np.ndarray, trails: int = 0) -> _Easel:
+def canvas_of(states: np.ndarray, truth: np.ndarray, trails: int = 0) -> _Canvas:
     look = Film("", 480, trails=trails)
-    return _Easel(look, truth, noise=states[0], ends=states[-1])
+    return _Canvas(look, truth, noise=states[0], ends=states[-1])
 
 
 def drawn(chain: Chain, look: Film, n_frames: int = 5, points: int = 300) -> list[animation.Frame]:
@@ -55,13 +55,13 @@ def test_last_picture_shows_the_samples_where_they_are(chain: Chain) -> None:
     """Two dots on blank paper: the centre of each one's ink is its place on the axes."""
     left, right = chain.states[-1, :, 0].argmin(), chain.states[-1, :, 0].argmax()
     two = chain.states[:, [left, right]]
-    easel = easel_of(two, chain.truth)
-    (picture,) = [f for f in easel.axes.collections if f is not easel.points]
+    canvas = canvas_of(two, chain.truth)
+    (picture,) = [f for f in canvas.axes.collections if f is not canvas.points]
     picture.remove()
-    (frame,) = easel.film([two[-1]], [("", "")])
+    (frame,) = canvas.film([two[-1]], [("", "")])
     ink = np.abs(frame.image[::-1] - GROUND).sum(-1)
     ink[:70] = 0  # the caption and the line below it
-    for x, y in easel.axes.transData.transform(two[-1]):
+    for x, y in canvas.axes.transData.transform(two[-1]):
         rows, columns = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
         weights = ink[rows, columns]
         # Places are rounded to halves of a pixel, so they are off by a quarter at most.
@@ -89,16 +89,16 @@ def test_frames_count_their_steps_and_have_the_asked_size(heart: Chain) -> None:
 
 
 def test_whole_shape_and_all_samples_are_inside_the_picture(chain: Chain) -> None:
-    easel = easel_of(chain.states, chain.truth)
-    box = easel.axes.get_window_extent()
-    pixels = easel.axes.transData.transform(np.concatenate([chain.truth, chain.states[-1]]))
+    canvas = canvas_of(chain.states, chain.truth)
+    box = canvas.axes.get_window_extent()
+    pixels = canvas.axes.transData.transform(np.concatenate([chain.truth, chain.states[-1]]))
     inside = (pixels >= box.min).all(1) & (pixels <= box.max).all(1)
     assert inside[: len(chain.truth)].all()
     assert inside.mean() > 0.98
 
 
 def test_one_unit_is_as_long_in_x_as_in_y(chain: Chain) -> None:
-    matrix = easel_of(chain.states, chain.truth).axes.transData.transform
+    matrix = canvas_of(chain.states, chain.truth).axes.transData.transform
     origin, right, up = matrix([(0, 0), (1, 0), (0, 1)])
     assert right[0] - origin[0] == pytest.approx(up[1] - origin[1], rel=1e-6)
 
@@ -106,10 +106,10 @@ def test_one_unit_is_as_long_in_x_as_in_y(chain: Chain) -> None:
 def test_words_fit_whatever_the_title(heart: Chain) -> None:
     title = "a very long name for a very small heart " * 4
     look = Film(title, 240)
-    easel = _Easel(look, heart.truth, noise=heart.states[0], ends=heart.states[-1])
-    easel.remark("Axes stretched: 4e+03 wide, 30 high.", "1,234 of 10,000 points outside")
-    list(easel.film(heart.states[:1], [("noise σ/α = <0.001", "step 10000 of 10000")]))
-    for text in easel.figure.texts:
+    canvas = _Canvas(look, heart.truth, noise=heart.states[0], ends=heart.states[-1])
+    canvas.remark("Axes stretched: 4e+03 wide, 30 high.", "1,234 of 10,000 points outside")
+    list(canvas.film(heart.states[:1], [("noise σ/α = <0.001", "step 10000 of 10000")]))
+    for text in canvas.figure.texts:
         box = text.get_window_extent()
         assert box.x0 >= 0
         assert box.x1 <= 240
@@ -298,13 +298,13 @@ def test_trails_lie_behind_dots_that_move(heart: Chain) -> None:
 def test_a_trail_goes_back_to_where_its_dot_was(heart: Chain) -> None:
     """Of one dot that moves straight on: ink between its places, and none beyond the trail."""
     states = np.array([[[0.0, 0.0]], [[8.0, 0.0]]])
-    easel = easel_of(states, heart.truth, trails=2)
+    canvas = canvas_of(states, heart.truth, trails=2)
     captions = [("", "")] * 5
     places = [np.array([[x, 0.0]]) for x in (0.0, 2.0, 4.0, 6.0, 8.0)]
-    last = list(easel.film(places, captions))[-1].image[::-1]
-    without = list(easel_of(states, heart.truth).film(places[-1:], captions[:1]))[-1].image[::-1]
+    last = list(canvas.film(places, captions))[-1].image[::-1]
+    without = list(canvas_of(states, heart.truth).film(places[-1:], captions[:1]))[-1].image[::-1]
     for x, inked in ((3.0, False), (5.0, True), (7.0, True)):
-        column, row = easel.axes.transData.transform((x, 0.0)).astype(int)
+        column, row = canvas.axes.transData.transform((x, 0.0)).astype(int)
         spot = np.s_[row - 2 : row + 2, column]
         assert (last[spot] != without[spot]).any() == inked
 
@@ -357,7 +357,7 @@ def test_the_film_says_how_many_samples_are_outside(
     heart: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[tuple[str, ...]] = []
-    monkeypatch.setattr(_Easel, "remark", lambda _, *notes: said.append(notes))
+    monkeypatch.setattr(_Canvas, "remark", lambda _, *notes: said.append(notes))
     for n in (0, 1, 6):
         film(with_strays(heart, n), points=20, note="A note.")
     outside = ("", "1 of 400 points outside", "6 of 400 points outside")
@@ -366,18 +366,18 @@ def test_the_film_says_how_many_samples_are_outside(
 
 def test_the_film_of_training_counts_the_points_outside_at_each_snapshot(heart: Chain) -> None:
     clouds = with_strays(heart, 6).states[[0, -2, -1]]
-    easel_captions: list[tuple[str, str]] = []
+    written: list[tuple[str, str]] = []
 
-    def film_(self: _Easel, clouds: Any, captions: Any) -> Any:
-        easel_captions.extend(captions)
+    def film_(self: _Canvas, clouds: Any, captions: Any) -> Any:
+        written.extend(captions)
         return iter(())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Easel, "film", film_)
+        patch.setattr(_Canvas, "film", film_)
         animation.draw_training(clouds, [1, 20, 300], heart.truth, Film("", 240), frames_between=2)
-    assert len(easel_captions) == 5
-    assert easel_captions[-1] == ("after 300 of 300 training steps", "6 points outside")
-    assert easel_captions[2][0] == "after 20 of 300 training steps"
+    assert len(written) == 5
+    assert written[-1] == ("after 300 of 300 training steps", "6 points outside")
+    assert written[2][0] == "after 20 of 300 training steps"
 
 
 @pytest.mark.parametrize("point_size", [0.5, 3.0])
@@ -387,10 +387,10 @@ def test_dots_are_as_many_times_wider(heart: Chain, point_size: float) -> None:
     def ink(point_size: float) -> float:
         one = heart.states[:, :1]
         look = Film("", 960, point_size=point_size)
-        easel = _Easel(look, heart.truth, noise=heart.states[0], ends=one[-1])
-        easel.axes.collections[0].remove()
+        canvas = _Canvas(look, heart.truth, noise=heart.states[0], ends=one[-1])
+        canvas.axes.collections[0].remove()
         with_dot, without = (
-            next(iter(easel.film([cloud], [("", "")]))).image.astype(int)
+            next(iter(canvas.film([cloud], [("", "")]))).image.astype(int)
             for cloud in (one[-1], one[-1] + 1e6)
         )
         return float(np.abs(with_dot - without).sum())

@@ -15,7 +15,7 @@ from pointillist import shapes
 from pointillist.errors import PointillistError
 from pointillist.parameters import validate
 from pointillist.shapes.config import Source
-from pointillist.shapes.naming import name_from, source
+from pointillist.shapes.naming import known, name_from
 
 COUNTS = {
     "bunny": 517,
@@ -85,10 +85,35 @@ def test_what_is_ones_own_goes_before_a_built_in_name_of_another_case(tmp_path):
     assert name(shape="Cat") == "Cat", "the word that was trained"
     (tmp_path / "01_raw").mkdir()
     write(tmp_path / "01_raw", "Heart.csv", THREE)
-    assert name(shape="Heart") == "Heart"
+    assert name(shape="Heart") == name(shape="HEART") == "Heart"
     assert name(shape="heart") == "heart"
+    assert name(shape="heart", text="Cat") == "heart"
+    assert name(shape="HEART", text="Cat") == "HEART"
+    assert len(shapes.load("HEART", None, tmp_path / "01_raw")) == 3
     with pytest.raises(PointillistError, match=r"'Cat' is unknown\. Did you mean 'cat'"):
         shapes.find("Cat", tmp_path / "01_raw")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("Cat", "Cat"),
+        ("cat", "cat"),
+        ("CAT", "Cat"),
+        ("PI", "pi"),
+        ("HELLO", "HELLO"),
+        ("STRASSE", "Straße"),
+        ("e\u0301t\u00c9", "été"),
+    ],
+)
+def test_a_name_is_known_in_any_case_in_the_order_of_places(given, found):
+    assert (
+        known(given, ["Cat", "Hello", "hello"], ["cat", "PI-1", "Straße", "été"], ["pi"]) == found
+    )
+
+
+def test_a_default_in_another_case_is_the_shape(tmp_path):
+    assert shapes.name_of(None, None, None, "CAT", tmp_path) == "cat"
 
 
 def test_own_file_goes_before_data_morph(tmp_path):
@@ -226,6 +251,7 @@ def test_names_are_safe_stable_and_kept_apart(one, two):
 def test_what_a_file_system_would_mix_up_gets_a_digest():
     assert name_from("Hello!") != name_from("Hello?") != "Hello"
     assert name_from("con").startswith("con-")
+    assert name_from("COM¹.x").startswith("COM¹.x-")
     assert name_from("e\u0301") == name_from("é") == "é"
 
 
@@ -236,19 +262,6 @@ def test_every_listed_name_is_found_by_the_name_it_is_listed_under(stem, tmp_pat
     assert shapes.find(listed, tmp_path).path.stem == stem
     assert validate({"shape": listed}).shape == listed
     assert shapes.find(name_from(stem), tmp_path).path.stem == stem
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (("dino", None, None), "shape=dino"),
-        (("Hi", None, "Hi"), "text=Hi"),
-        (("heart", None, "Hi"), "shape=heart,text=Hi"),
-        (("boat", "a b/boat.svg", None), "'shape_file=a b/boat.svg'"),
-    ],
-)
-def test_a_source_is_named_again_for_a_shell(given, said):
-    assert source(*given) == said
 
 
 def test_digest_is_that_of_the_points():

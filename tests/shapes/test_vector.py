@@ -395,7 +395,10 @@ def test_areas_of_a_line_that_crosses_itself_follow_its_rule():
         ("<text>a</text><text>b</text>", "2 texts ('a', 'b') left out"),
         ("<image href='data:image/png;base64,AA=='/>", "1 embedded picture left out"),
         (
-            "<image/><image/><foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>Hi</p></foreignObject>",
+            (
+                "<image/><image/>"
+                "<foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>Hi</p></foreignObject>"
+            ),
             "1 text ('Hi') and 2 embedded pictures left out",
         ),
         ("<text display='none'>a</text><defs><text>b</text></defs>", ""),

@@ -27,7 +27,7 @@ def test_a_grid_is_every_combination_with_every_seed():
     assert len({trial.key for trial in trials}) == 12
     assert all(trial.parameters["shape"] == "cat" for trial in trials)
     assert sweep.varied == ("training.steps", "network.width")
-    plan.check(sweep, {"shape": "cat"}, BASE, PIPELINES)
+    plan.check(sweep, {"shape": "cat"}, BASE, PIPELINES, ["ddpm"])
 
 
 def test_a_list_is_taken_as_it_is():
@@ -66,7 +66,7 @@ REFUSED = {
 def test_what_cannot_run_is_refused_before_anything_starts(name):
     values, fixed, said = REFUSED[name]
     with pytest.raises(PointillistError, match=said):
-        plan.check(Sweep.model_validate(values), fixed, BASE, PIPELINES)
+        plan.check(Sweep.model_validate(values), fixed, BASE, PIPELINES, ["ddpm"])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_every_sweep_of_the_project_can_run(project):
         for name in (name for name in sweeps if not name.startswith("_")):
             sweep = plan.read(sweeps, name)
             assert sweep.about, name
-            plan.check(sweep, {"threads": 1}, BASE, PIPELINES)
+            plan.check(sweep, {"threads": 1}, BASE, PIPELINES, ["ddpm"])
 
 
 def outcome(configuration, seed, value, error=""):
@@ -179,3 +179,20 @@ def test_a_search_learns_where_it_is_good_and_is_repeatable():
     assert one == two
     assert len(one) == 60
     assert statistics.median(one[40:]) < 0.5 * statistics.median(one[:20])
+
+
+def test_entries_of_a_list_may_have_a_label_and_an_environment():
+    entries = [{"label": "ours"}, {"label": "DDPM", "env": "ddpm", "training.steps": 7}]
+    sweep = Sweep.model_validate({"list": entries})
+    plan.check(sweep, {}, BASE, PIPELINES, ["ddpm"])
+    assert sweep.shown == ("label",)
+    ours, ddpm = (trial for c in sweep.configurations() for trial in plan.trials_of(sweep, c, {}))
+    assert (ours.env, ddpm.env) == (None, "ddpm")
+    assert ddpm.parameters == {"training.steps": 7, "seed": 0}
+    assert ddpm.label == "DDPM seed=0"
+    assert ours.key != plan.Trial({}, ours.parameters, ours.pipelines, "ddpm").key
+    wrong = Sweep.model_validate({"list": [{"env": "ddmp"}]})
+    with pytest.raises(PointillistError, match="Environment 'ddmp' is unknown"):
+        plan.check(wrong, {}, BASE, PIPELINES, ["ddpm"])
+    with pytest.raises(ValueError, match="either all entries"):
+        Sweep.model_validate({"list": [{"label": "a"}, {"training.steps": 3}]})

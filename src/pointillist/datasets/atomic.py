@@ -1,6 +1,6 @@
 """Writing that leaves either the whole or nothing, whenever it is stopped.
 
-What is being written lies aside in a file or folder called ``.writing-HOST-PID-…``, is flushed to the
+What is being written lies aside in a file or folder called ``.writing-HOST-PROCESS-…``, is flushed to the
 disk, and gets its place by one rename. If the process is killed, that draft is left, and `sweep`, with
 which every run begins, removes it.
 """
@@ -19,7 +19,7 @@ from kedro.io.core import DatasetError
 
 from pointillist import processes
 
-_DRAFT = re.compile(r"\.writing-(?P<host>.*)-(?P<pid>\d+)-[^-]*")
+_DRAFT = re.compile(r"\.writing-(?P<host>.*)-(?P<process>\d+(?:\.\d+)?)-[^-]*")
 
 
 @contextlib.contextmanager
@@ -77,11 +77,11 @@ def draft_folder(parent: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, depth: int) -> None:
-    """Remove the drafts that processes which are no more left up to `depth` folders below `folder`."""
+    """Remove the drafts that processes which have ended left up to `depth` folders below `folder`."""
     for level in range(depth + 1):
         for draft in folder.glob("*/" * level + ".writing-*"):
             found = _DRAFT.fullmatch(draft.name)
-            if found and processes.is_over(found["host"], int(found["pid"])):
+            if found and processes.is_over(found["host"], found["process"]):
                 if draft.is_dir():
                     shutil.rmtree(draft, ignore_errors=True)
                 else:
@@ -104,7 +104,7 @@ def _undone_on_error(folder: Path) -> Iterator[None]:
 
 
 def _prefix() -> str:
-    return f".writing-{processes.host()}-{os.getpid()}-"
+    return f".writing-{processes.host()}-{processes.this()}-"
 
 
 def _sync(path: Path) -> None:

@@ -8,36 +8,55 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from pointillist import runtime
+
 if TYPE_CHECKING:
     from pointillist.diffusion import (
+        batches,
+        chains,
         coarse,
         comparison,
         denoiser,
         density,
         devices,
+        draws,
+        embeddings,
+        fast,
+        fields,
+        floors,
         likelihood,
         metrics,
         objectives,
         optimizers,
+        preconditioning,
         samplers,
         schedules,
         training,
         two_sample,
     )
 
+runtime.configure()
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "batches",
+        "chains",
         "coarse",
         "comparison",
         "density",
         "denoiser",
-        "fields",
         "devices",
+        "draws",
+        "embeddings",
+        "fast",
+        "fields",
+        "floors",
         "likelihood",
         "metrics",
         "objectives",
         "optimizers",
+        "preconditioning",
         "samplers",
         "schedules",
         "training",

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from torch import Tensor
 
-from pointillist.diffusion import samplers
+from pointillist.diffusion import chains, samplers
 from pointillist.diffusion.config import Samplers, Sampling
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.diffusion.schedules import Path
-
-NAMES: tuple[str, ...] = get_args(Sampling.model_fields["sampler"].annotation)
-"""Every sampler there is."""
 
 Score = Callable[[Tensor], dict[str, float]]
 """Points (n, 2), model coordinates -> figures of quality, by name."""
@@ -48,7 +44,7 @@ class Cell:
 
 def total_cells(denoisers: int, options: Samplers) -> int:
     """Return how many cells the table of so many denoisers has."""
-    return len(NAMES) * denoisers * len(options.nfe)
+    return len(samplers.SAMPLERS) * denoisers * len(options.nfe)
 
 
 def cells(
@@ -61,9 +57,11 @@ def cells(
 ) -> Iterator[Cell]:
     """Yield sampler after sampler with each of the `denoisers` and each number of evaluations.
 
-    `generator` gives every cell the same randomness; `start` is `samplers.start_distribution`'s.
+    `generator` gives every cell the same randomness; `start` is `chains.start_distribution`'s.
     """
-    places = ((s, d, budget) for s in NAMES for d in denoisers for budget in options.nfe)
+    places = (
+        (s, d, budget) for s in samplers.SAMPLERS for d in denoisers for budget in options.nfe
+    )
     for step, (sampler, name, budget) in enumerate(places, start=1):
         sampling = Sampling.model_validate(
             {
@@ -76,7 +74,7 @@ def cells(
             }
         )
         counted = _Counted(denoisers[name])
-        states = samplers.sample(counted, path, start, sampling, generator())
+        states = chains.sample(counted, path, start, sampling, generator())
         ends = [state for state in states if state.level.time is None]
         chunks, points = len(ends), torch.cat([state.x for state in ends])
         nfe, steps = counted.calls // chunks, ends[-1].step // chunks

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pointillist.groups import Group, Pair, PositivePair, alone, each_once
+from pointillist.groups import Group, Pair, PositivePair, Registered, alone, each_once
 
-SamplerName = Literal["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
+SamplerName = Annotated[
+    str, Registered("pointillist.diffusion.samplers:SAMPLERS", known="dpmpp_2m_sde")
+]
 
 
 class Data(Group):
@@ -89,6 +91,12 @@ class Network(Group):
         description="What the output is: the preconditioned residual of Karras et al. 2022 (eq. "
         "7), the noise (Ho et al. 2020), the clean point, the velocity of Salimans & Ho 2022, or "
         "the flow eps - x0 (Lipman et al. 2023).",
+    )
+    preconditioned: bool = Field(
+        True,
+        description="Whether the network's output is edm's residual whatever the prediction, which then "
+        "decides in which units errors count; false: it is the predicted quantity itself, as in the two "
+        "originals, and points farther out than the network saw go astray.",
     )
     sigma_data: float = Field(
         1.0,
@@ -264,11 +272,10 @@ class Sampling(Group):
     eta: float = Field(
         0.0, ge=0, le=1, description="Noise of ddim: 0 is deterministic, 1 is ancestral."
     )
-    rho: float | None = Field(
-        7.0,
-        gt=0,
-        le=100,
-        description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time.",
+    rho: Annotated[float, Field(gt=0, le=100)] | Literal["auto"] | None = Field(
+        "auto",
+        description="Spacing of the noise levels, Karras et al. 2022, eq. 5; null: even in time; auto: "
+        "7, but for ddpm, ddim and euler on a discrete path its own times, evenly.",
     )
     sigma_max: float | None = Field(
         None,
@@ -281,7 +288,7 @@ class Sampling(Group):
         None,
         ge=1e-5,
         le=0.1,
-        description="Least noise ratio that is visited before clean points; null: the path's least.",
+        description="Least noise ratio before clean points; null: the path's least.",
     )
     start: Literal["moments", "standard_normal"] = Field(
         "moments",
@@ -348,10 +355,9 @@ class Samplers(Group):
     ] = Field(
         (5, 10, 20, 50, 100),
         min_length=1,
-        description="Numbers of function evaluations, each from 1 to 100,000 and given once. Several "
-        "are set in conf/local/parameters.yml, since Kedro splits a command line at commas; one alone is "
-        "samplers.nfe=20. A sampler takes the most steps that fit; heun needs two evaluations for "
-        "each step but the last.",
+        description="Numbers of function evaluations, each from 1 to 100,000 and given once; on a "
+        "command line joined by +: samplers.nfe=5+10. A sampler takes the most steps that fit; heun "
+        "needs two evaluations for each step but the last.",
     )
     n_samples: int = Field(
         8000, ge=100, le=1_000_000, description="Points of each cell, from the same noise."

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import platform
 import zlib
 
 import torch
@@ -12,11 +9,6 @@ from torch import Tensor
 
 from pointillist.diffusion.denoiser import Denoise
 from pointillist.errors import PointillistError
-
-# mallopt(3): the names of glibc's malloc.h, and values for them. 32 MiB is the most that it takes
-# for the size from which a tensor gets pages of its own.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES, _OWN_PAGES_BYTES = 2**28, 2**25
 
 
 def resolve(device: str) -> torch.device:
@@ -42,19 +34,6 @@ def resolve(device: str) -> torch.device:
             f"Device {device!r} is not available here. Use --params device=auto, or device=cpu."
         )
     return resolved
-
-
-def use_threads(threads: int) -> None:
-    """Let torch compute on this many CPU threads, but no more than there are cores.
-
-    And keep what it frees: glibc would give a tensor's pages back to the system only to ask for them,
-    zeroed, at the next operation, which takes longer than most operations here.
-    """
-    torch.set_num_threads(min(threads, os.cpu_count() or 1))
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:

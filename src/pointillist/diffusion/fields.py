@@ -111,22 +111,22 @@ def densities(
     denoise: Denoise,
     density: GaussianMixture,
     start: tuple[Tensor, Tensor],
-    rungs: Sequence[Level],
+    levels: Sequence[Level],
     places: Tensor,
 ) -> Densities:
     """Return the exact density at `places` (rows, columns, 2) and the one the ODE makes of `start`.
 
-    The ODE runs along the rising `rungs`, at the first of which both are taken; see
+    The ODE runs along the rising `levels`, at the first of which both are taken; see
     `likelihood.ode_log_prob`.
     """
-    first = rungs[0]
+    first = levels[0]
     size = math.hypot(1.0, first.noise_ratio)
     y = places.reshape(-1, 2) * size
     mean, covariance = density.moments()
     moments = mean, covariance.trace().item() / 2
     log_p = tractable(density).log_prob(y, 1.0, first.noise_ratio)
     log_q = torch.cat(
-        [ode_log_prob(denoise, rows, rungs, start, moments) for rows in y.split(BLOCK)]
+        [ode_log_prob(denoise, rows, levels, start, moments) for rows in y.split(BLOCK)]
     )
     step = places[1, 1] - places[0, 0]
     # Per unit of y rather than of x / alpha.

@@ -25,7 +25,7 @@ from torch import Tensor
 from pointillist.diffusion.coarse import CoarseMixture, tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.schedules import Level, Path, cleanest, level, noisiest
+from pointillist.diffusion.schedules import Level, Path, cleanest, level_at, noisiest
 
 BLOCK = 2048
 """Points that pass through the network at once: what it keeps of them should stay in caches."""
@@ -80,18 +80,18 @@ def kl_bound(
     """
     exact = density.to("cpu", torch.float64)
     truth = tractable(exact)
-    rungs = even_levels(path, nodes)
-    risk, error = torch.zeros(len(rungs)).double(), torch.zeros(len(rungs)).double()
-    for i, rung in enumerate(rungs):
+    levels = even_levels(path, nodes)
+    risk, error = torch.zeros(len(levels)).double(), torch.zeros(len(levels)).double()
+    for i, level in enumerate(levels):
         x0, _ = exact.sample(draws, generator)
         noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
-        x = (rung.alpha * x0 + rung.sigma * noise).float()
-        ideal = truth.denoise(x.double(), rung.alpha, rung.sigma)
-        time = torch.tensor(rung.time, dtype=DTYPE)
+        x = (level.alpha * x0 + level.sigma * noise).float()
+        ideal = truth.denoise(x.double(), level.alpha, level.sigma)
+        time = torch.tensor(level.time, dtype=DTYPE)
         answers = [denoise(block, time) for block in x.split(BLOCK)]
-        excess = (torch.cat(answers).double() - ideal).square().sum(-1) / rung.noise_ratio**2
+        excess = (torch.cat(answers).double() - ideal).square().sum(-1) / level.noise_ratio**2
         risk[i], error[i] = excess.mean(), excess.std() / draws**0.5
-    ratios = torch.tensor([rung.noise_ratio for rung in rungs], dtype=torch.float64)
+    ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
     weights = _trapezoid_weights(ratios.log())
     prior, prior_error = _prior_nats(exact, truth, path, start, generator)
     return KLBound(
@@ -157,50 +157,50 @@ def kl_ode(
     CPU, in single precision; all sums are in double.
     """
     exact = density.to("cpu", torch.float64)
-    rungs = even_levels(path, steps + 1)
+    levels = even_levels(path, steps + 1)
     x0, _ = exact.sample(draws, generator)
     noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
-    y = x0 + rungs[0].noise_ratio * noise
+    y = x0 + levels[0].noise_ratio * noise
     mean, covariance = exact.moments()
     variance = covariance.trace().item() / 2
-    log_p = tractable(exact).log_prob(y, 1.0, rungs[0].noise_ratio)
+    log_p = tractable(exact).log_prob(y, 1.0, levels[0].noise_ratio)
 
-    def log_q(points: Tensor, visited: Sequence[Level]) -> Tensor:
-        return ode_log_prob(denoise, points, visited, start, (mean, variance))
+    def log_q(points: Tensor, levels: Sequence[Level]) -> Tensor:
+        return ode_log_prob(denoise, points, levels, start, (mean, variance))
 
-    log_ratio = log_p - torch.cat([log_q(block, rungs) for block in y.split(BLOCK)])
-    coarse = log_p[:_CHECKED] - log_q(y[:_CHECKED], [*rungs[:-1:2], rungs[-1]])
+    log_ratio = log_p - torch.cat([log_q(block, levels) for block in y.split(BLOCK)])
+    coarse = log_p[:_CHECKED] - log_q(y[:_CHECKED], [*levels[:-1:2], levels[-1]])
     moved = (log_ratio[:_CHECKED] - coarse).mean().abs().item()
     return ODEDivergence(
         nats=log_ratio.mean().item(),
         standard_error=(log_ratio.std() / draws**0.5).item(),
-        # Of one step there is no half.
-        step_error=moved if len(rungs) > 2 else math.nan,
+        # A single step can't be halved.
+        step_error=moved if len(levels) > 2 else math.nan,
     )
 
 
 def ode_log_prob(
     denoise: Denoise,
     y: Tensor,
-    rungs: Sequence[Level],
+    levels: Sequence[Level],
     start: tuple[Tensor, Tensor],
     moments: tuple[Tensor, float],
 ) -> Tensor:
-    r"""Log-density of y = x / alpha (B, 2), float64, at the first of the rising `rungs`; nats, (B,).
+    r"""Log-density of y = x / alpha (B, 2), float64, at the first of the rising `levels`; nats, (B,).
 
-    The ODE starts from the Gaussian `start` of x at the last rung. It is integrated in
+    The ODE starts from the Gaussian `start` of x at the last level. It is integrated in
     :math:`z = (y - m) / \sqrt{v + r^2}`, in which a Gaussian of the data's mean m and variance v
     (`moments`) stands still: the solver is left with what the shape does. It is a predictor-corrector
     with steps of any length, Adams-Bashforth of order 3 and Adams-Moulton of order 4 (Hairer, Norsett
-    & Wanner 1993, section III.5), which asks for D at the rungs alone.
+    & Wanner 1993, section III.5), which asks for D at the levels alone.
     """
     centre, variance = moments
-    times = [math.log(rung.noise_ratio) for rung in rungs]
-    scales = [math.sqrt(variance + rung.noise_ratio**2) for rung in rungs]
+    times = [math.log(level.noise_ratio) for level in levels]
+    scales = [math.sqrt(variance + level.noise_ratio**2) for level in levels]
 
     def denoised(z: Tensor, k: int) -> Tensor:
-        x = rungs[k].alpha * (centre + scales[k] * z)
-        return denoise(x.to(DTYPE), torch.tensor(rungs[k].time, dtype=DTYPE)).to(z)
+        x = levels[k].alpha * (centre + scales[k] * z)
+        return denoise(x.to(DTYPE), torch.tensor(levels[k].time, dtype=DTYPE)).to(z)
 
     def slope(z: Tensor, x0: Tensor, k: int) -> Tensor:
         return variance / scales[k] ** 2 * z - (x0 - centre) / scales[k]
@@ -209,7 +209,7 @@ def ode_log_prob(
     slopes: list[Tensor] = []
     divergences: list[Tensor] = []
     log_volume = torch.full_like(y[:, 0], 2 * math.log(scales[-1] / scales[0]))
-    for k in range(len(rungs)):
+    for k in range(len(levels)):
         past, step = times[max(0, k - 3) : k], times[max(0, k - 1) : k + 1]
         if k:
             ahead = z + _integral(slopes[-3:], past, step)
@@ -221,7 +221,7 @@ def ode_log_prob(
         divergences.append(2 * variance / scales[k] ** 2 - trace / scales[k])
         if k:
             log_volume += _integral(divergences[-4:], [*past, times[k]], step)
-    top = rungs[-1]
+    top = levels[-1]
     x = top.alpha * (centre + scales[-1] * z)
     return _gaussian_log_prob(x, start) + 2 * math.log(top.alpha) + log_volume
 
@@ -262,7 +262,7 @@ def even_levels(path: Path, nodes: int, sigma_min: float | None = None) -> list[
     """Return levels about even in log noise ratio, from `sigma_min` (None: the path's least) up."""
     low, high = cleanest(path, sigma_min).noise_ratio, noisiest(path).noise_ratio
     grid = torch.logspace(0, 1, nodes, base=high / low, dtype=torch.float64) * low
-    return [level(path, t) for t in torch.unique(path.time(grid)).tolist()]
+    return [level_at(path, t) for t in torch.unique(path.time(grid)).tolist()]
 
 
 def _trapezoid_weights(x: Tensor) -> Tensor:

@@ -80,8 +80,8 @@ class DiscretePath:
     def time(self, noise_ratio: Tensor) -> Tensor:
         """Return the step whose log noise ratio is nearest."""
         table = 0.5 * torch.log1p(-self.alphas_cumprod) - 0.5 * torch.log(self.alphas_cumprod)
-        distance = noise_ratio.log()[..., None].to(table) - table.to(noise_ratio.device)
-        return distance.abs().argmin(-1).to(noise_ratio.dtype)
+        between = ((table[1:] + table[:-1]) / 2).to(noise_ratio.device)
+        return torch.bucketize(noise_ratio.log().to(between), between).to(noise_ratio.dtype)
 
     def timestep(self, t: Tensor) -> Tensor:
         """Return the step itself."""
@@ -196,7 +196,7 @@ def _cosine(u: Tensor, s: float = 0.008) -> Tensor:
     return torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2
 
 
-def level(path: Path, t: float) -> Level:
+def level_at(path: Path, t: float) -> Level:
     """Return the path's alpha and sigma at time `t`, in double precision."""
     time = torch.tensor(t, dtype=torch.float64)
     return Level(t, path.alpha(time).item(), path.sigma(time).item())
@@ -204,21 +204,21 @@ def level(path: Path, t: float) -> Level:
 
 def noisiest(path: Path, sigma_max: float | None = None) -> Level:
     """Where the reverse chain starts: the path's noisiest level at or below the ratio `sigma_max`."""
-    own = level(path, path.quantile(torch.tensor(1.0, dtype=torch.float64)).item())
+    own = level_at(path, path.quantile(torch.tensor(1.0, dtype=torch.float64)).item())
     return own if sigma_max is None or own.noise_ratio <= sigma_max else _at_ratio(path, sigma_max)
 
 
 def cleanest(path: Path, sigma_min: float | None = None) -> Level:
     """Return the path's least noisy level at or above the ratio `sigma_min`."""
-    own = level(path, path.quantile(torch.tensor(0.0, dtype=torch.float64)).item())
+    own = level_at(path, path.quantile(torch.tensor(0.0, dtype=torch.float64)).item())
     return own if sigma_min is None or own.noise_ratio >= sigma_min else _at_ratio(path, sigma_min)
 
 
 def _at_ratio(path: Path, noise_ratio: float) -> Level:
-    return level(path, path.time(torch.tensor(noise_ratio, dtype=torch.float64)).item())
+    return level_at(path, path.time(torch.tensor(noise_ratio, dtype=torch.float64)).item())
 
 
-def levels(
+def noise_levels(
     path: Path,
     steps: int,
     rho: float | None = None,
@@ -246,4 +246,4 @@ def levels(
         first, last = top.noise_ratio, bottom.noise_ratio
         times = path.time((last ** (1 / rho) + u * (first ** (1 / rho) - last ** (1 / rho))) ** rho)
     distinct = torch.unique(times).flip(0).tolist()
-    return [*(level(path, t) for t in distinct), CLEAN]
+    return [*(level_at(path, t) for t in distinct), CLEAN]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pointillist.diffusion import objectives
+from pointillist.diffusion.batches import Batch, Batches
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.objectives import Batch
-from pointillist.diffusion.optimizers import FlatWeights, make_updates
+from pointillist.diffusion.optimizers import FlatWeights, Update, make_updates
 from pointillist.errors import PointillistError
 
 State = dict[str, Tensor]
 """All that the rest of a training depends on, by name: its step, weights, average, the memory of its
-optimizers, and the place of its batches."""
+optimizers, and the state of its batches."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainingReport:
 
 
 class DivergedError(PointillistError):
-    """A loss or gradient that is no number."""
+    """A loss or gradient that is infinite or NaN."""
 
     def __init__(self, message: str, state: State) -> None:
         super().__init__(message)
@@ -63,10 +64,11 @@ def train(
 ) -> Iterator[TrainingReport]:
     """Train `denoiser` in place and yield a report every ``training.report_every`` steps.
 
+    Ho et al. 2020, algorithm 1, with the targets, weights and noise levels that `training` asks for.
     When the generator is exhausted the denoiser carries the averaged weights. `denoiser`, `density`
     and `generator` are on one device; between reports the loop never waits for an accelerator.
 
-    With the `state` of an earlier training, which had the same arguments, this one goes on from there,
+    With the `state` of an earlier training, which had the same arguments, this one continues from there,
     and ends as that would have ended: on one device, and on a CPU with as many threads, to the bit.
 
     Raises
@@ -77,21 +79,9 @@ def train(
     weights = FlatWeights.of(denoiser)
     updates = make_updates(weights, training)
     average = weights.values.clone()
-    batches = objectives.batches(density, denoiser.path, training, generator)
-    memory = {f"update.{i}.{k}": v for i, u in enumerate(updates) for k, v in u.memory.items()}
-    memory |= {"weights": weights.values, "average": average}
-    first = 0
-    if state is not None:
-        first = int(state["step"])
-        for name, value in memory.items():
-            value.copy_(state[name])
-        batches.take_up(_below("batches.", state))
-
-    def state_after(steps: int, place: State) -> State:
-        found = {name: value.detach().cpu().clone() for name, value in memory.items()}
-        found |= {f"batches.{name}": value.cpu() for name, value in place.items()}
-        return found | {"step": torch.tensor(steps)}
-
+    batches = Batches(density, denoiser.path, training, generator)
+    memory = _Memory(weights, average, updates, batches)
+    first = 0 if state is None else memory.resume(state)
     watched = weights.values.device.type == "cpu"
     started, last_step = time.perf_counter(), first
     for step in range(first, training.steps):
@@ -102,35 +92,68 @@ def train(
         norm = _clip(weights.gradients, training.gradient_clip)
         reported = (step + 1) % training.report_every == 0 or step + 1 == training.steps
         if (watched or reported) and not (loss + norm).isfinite():
-            good = state_after(step, batches.place_before()) if watched else {}
-            raise DivergedError(_divergence(denoiser, batch, training, step, loss), good)
+            before = memory.state(step, batches.state_before()) if watched else {}
+            raise DivergedError(_divergence(denoiser, batch, training, step, loss), before)
         factor = learning_rate_factor(step, training)
         for update in updates:
             update(step, factor)
         # The first steps average over as many weights as there are.
         average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
         if reported:
-            some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
-            floor = objectives.floor(denoiser, some, density, training.weighting)
-            now = time.perf_counter()
-            yield TrainingReport(
-                step + 1,
-                {
-                    "loss": loss.item(),
-                    "loss_floor": floor.item(),
-                    "learning_rate": training.learning_rate * factor,
-                    "gradient_norm": norm.item(),
-                    "steps_per_second": (step + 1 - last_step) / (now - started),
-                },
-                average,
-                lambda: state_after(step + 1, batches.place()),  # noqa: B023 - called at once
-            )
+            metrics = {
+                "loss": loss.item(),
+                "loss_floor": _floor(denoiser, batch, density, training),
+                "learning_rate": training.learning_rate * factor,
+                "gradient_norm": norm.item(),
+                "steps_per_second": (step + 1 - last_step) / (time.perf_counter() - started),
+            }
+            now = partial(memory.state, step + 1)
+            yield TrainingReport(step + 1, metrics, average, now)
             started, last_step = time.perf_counter(), step + 1
     weights.values.copy_(average)
 
 
-def _below(prefix: str, state: State) -> State:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+class _Memory:
+    """All that changes from step to step, to be saved and to be continued from."""
+
+    def __init__(
+        self, weights: FlatWeights, average: Tensor, updates: list[Update], batches: Batches
+    ) -> None:
+        self._tensors = {
+            f"update.{i}.{k}": v for i, u in enumerate(updates) for k, v in u.memory.items()
+        }
+        self._tensors |= {"weights": weights.values, "average": average}
+        self._batches = batches
+
+    def state(self, steps: int, batches: State | None = None) -> State:
+        """Return the state after so many steps, on the CPU; `batches` is theirs, by default as it is."""
+        found = {name: value.detach().cpu().clone() for name, value in self._tensors.items()}
+        batches = self._batches.state() if batches is None else batches
+        found |= {f"batches.{name}": value.cpu() for name, value in batches.items()}
+        return found | {"step": torch.tensor(steps)}
+
+    def resume(self, state: State) -> int:
+        """Take over a state and return its step."""
+        for name, value in self._tensors.items():
+            value.copy_(state[name])
+        prefix = "batches."
+        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self._batches.resume(own)
+        return int(state["step"])
+
+
+def _floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, training: Training) -> float:
+    """Return `objectives.floor`, on as much of the batch as many anchors leave time for."""
+    some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
+    return objectives.floor(denoiser, some, density, training.weighting).item()
+
+
+def _clip(gradients: Tensor, limit: float | None) -> Tensor:
+    """Return the norm of the gradient, after scaling it down to `limit` if there is one."""
+    norm = gradients.norm()
+    if limit is not None:
+        gradients.mul_((limit / (norm + 1e-6)).clamp(max=1))
+    return norm
 
 
 @torch.no_grad()
@@ -148,10 +171,10 @@ def _divergence(
     else:
         where = f"the error is greatest at sigma/alpha = {ratios[errors.argmax()]:.2g}"
     what = "gradient" if loss.isfinite() else "loss"
-    return f"Training diverged: at step {step + 1} the {what} is no number any more, {where}."
+    return f"Training diverged: at step {step + 1} the {what} became infinite or NaN, {where}."
 
 
-def moments(training: Training, n: int) -> list[int]:
+def snapshot_steps(training: Training, n: int) -> list[int]:
     """Return at most n of the steps at which `train` reports: even in log step, the last among them."""
     reports = [
         *range(training.report_every, training.steps, training.report_every),
@@ -167,11 +190,3 @@ def moments(training: Training, n: int) -> list[int]:
             break
         chosen = found
     return sorted(chosen)
-
-
-def _clip(gradients: Tensor, limit: float | None) -> Tensor:
-    """Return the norm of the gradient, after scaling it down to `limit` if there is one."""
-    norm = gradients.norm()
-    if limit is not None:
-        gradients.mul_((limit / (norm + 1e-6)).clamp(max=1))
-    return norm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -10,14 +11,16 @@ import pandas as pd
 import torch
 
 from pointillist import shapes
-from pointillist.diffusion import devices, samplers
+from pointillist.diffusion import chains, devices
+from pointillist.diffusion.chains import Chain
 from pointillist.diffusion.config import Sampling
-from pointillist.diffusion.samplers import Chain
 from pointillist.errors import PointillistError
 from pointillist.models.denoiser import TrainedDenoiser
 from pointillist.models.stored import Stored
 from pointillist.models.tensors import Tensors
 from pointillist.progress import track
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,18 +152,25 @@ class ReverseChain(Stored):
 
 def run_chain(
     model: TrainedDenoiser, sampling: Sampling, seed: int, device: str
-) -> samplers.Recorder:
+) -> chains.Recorder:
     """Run the chain of this seed: every sampler starts from the same noise."""
     where = devices.resolve(device)
     model = model.to(where)
     path = model.denoiser.path
-    start = samplers.start_distribution(model.density, path, sampling.start, sampling.sigma_max)
-    states = samplers.sample(
+    start = chains.start_distribution(model.density, path, sampling.start, sampling.sigma_max)
+    states = chains.sample(
         model.denoiser, path, start, sampling, devices.generator(seed, "sample", where)
     )
-    steps = len(samplers.chain_levels(path, sampling)) - 1
-    recorder = samplers.Recorder(sampling.n_frames, steps)
-    for state in track(states, "Sampling", samplers.total_steps(path, sampling)):
+    steps = len(chains.chain_levels(path, sampling)) - 1
+    if steps < sampling.steps:
+        logger.warning(
+            "Of %d steps %d are left: a discrete path has its own times only, and noise levels that fall "
+            "on the same one are merged. sampling.rho=null spreads them evenly.",
+            sampling.steps,
+            steps,
+        )
+    recorder = chains.Recorder(sampling.n_frames, steps)
+    for state in track(states, "Sampling", chains.total_steps(path, sampling)):
         recorder.add(state)
     return recorder
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pointillist import shapes
-from pointillist.diffusion import devices, samplers
+from pointillist.diffusion import chains, devices
 from pointillist.diffusion.config import Data, Network, Sampling, Schedule, Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
@@ -47,7 +47,8 @@ class TrainedDenoiser(Stored):
     """How much each point counts (N,), float64; None: all alike."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
-    max_megabytes, source, threads and device; empty in models of release 0.1.0."""
+    max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
+    in models of release 0.1.0."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 
@@ -67,7 +68,7 @@ class TrainedDenoiser(Stored):
             update={"n_samples": max(2, n)}
         )
         generator = devices.generator(seed, "sample", where)
-        drawn = samplers.draw(self.to(where).denoiser, self.density, chosen, generator)
+        drawn = chains.draw(self.to(where).denoiser, self.density, chosen, generator)
         return self.original(drawn)[:n]
 
     @cached_property
@@ -213,7 +214,10 @@ def _denoiser(file: Tensors, parameters: Mapping[str, Any]) -> Denoiser:
     """Build the network and give it the file's weights. Raises what pydantic and torch raise."""
     denoiser = Denoiser(
         # Release 0.1.0 kept the fitted network in place of the one that was asked for.
-        Network.model_validate(file.metadata.get("network", parameters["network"])),
+        # Its outputs were the quantities themselves.
+        Network.model_validate(
+            file.metadata.get("network", {"preconditioned": False, **parameters["network"]})
+        ),
         make_path(Schedule.model_validate(parameters["schedule"])),
     )
     weights = {

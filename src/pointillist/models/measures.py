@@ -25,14 +25,13 @@ def measure(
     model = model.to(where)
     generator = diffusion.devices.generator(seed, "evaluate")
     compared = model.standardize(samples[: evaluation.n_eval])
-    anchors = model.standardize(model.points)
 
     def draw(n: int) -> torch.Tensor:
         return model.standardize(model.original(model.density.sample(n, generator)[0]))
 
     distances = diffusion.metrics.compare(
         compared,
-        anchors,
+        model.standardize(model.points),
         draw,
         floor_draws=evaluation.floor_draws,
         projections=evaluation.projections,
@@ -40,9 +39,21 @@ def measure(
         exact_w2=evaluation.exact_w2,
         shares=model.density.weights,
     )
+    nats, bound = _divergences(model, start_rule, evaluation, generator, where)
+    return {**nats, **distances, "n_eval": float(len(compared))}, bound
+
+
+def _divergences(
+    model: TrainedDenoiser,
+    start_rule: str,
+    evaluation: Evaluation,
+    generator: torch.Generator,
+    device: torch.device,
+) -> tuple[dict[str, float], diffusion.likelihood.KLBound]:
+    """Return what needs no samples: the divergences in nats with their errors, and the bound."""
     path = model.denoiser.path
-    start = diffusion.samplers.start_distribution(model.density, path, start_rule)
-    denoise = diffusion.devices.reached_from_cpu(model.denoiser, where)
+    start = diffusion.chains.start_distribution(model.density, path, start_rule)
+    denoise = diffusion.devices.reached_from_cpu(model.denoiser, device)
     bound = diffusion.likelihood.kl_bound(
         denoise,
         model.density,
@@ -61,16 +72,13 @@ def measure(
         draws=evaluation.ode_draws,
         generator=generator,
     )
-    metrics = {
+    nats = {
         "kl_bound_nats": bound.nats,
         "kl_bound_nats_error": bound.standard_error,
         "kl_prior_nats": bound.prior_nats,
         "kl_ode_nats": ode.nats,
         "kl_ode_nats_error": ode.standard_error,
-        "kl_ode_nats_step_error": ode.step_error,
-        **distances,
-        "n_eval": float(len(compared)),
     }
-    if math.isnan(ode.step_error):  # of a path of one step
-        del metrics["kl_ode_nats_step_error"]
-    return metrics, bound
+    if not math.isnan(ode.step_error):  # a path of one step can't be halved
+        nats["kl_ode_nats_step_error"] = ode.step_error
+    return nats, bound

@@ -168,9 +168,9 @@ def draw_frames(
         shown[-1] if k == n_frames - 1 else state_at(shown, ratios, ratio)
         for k, ratio in enumerate(seen)
     )
-    easel = _Easel(film, anchors, noise=chain[0], ends=shown[-1])
-    easel.remark(film.note, style.outside_text(easel.outside(chain[-1]), n))
-    return easel.film(clouds, captions)
+    canvas = _Canvas(film, anchors, noise=chain[0], ends=shown[-1])
+    canvas.remark(film.note, style.outside_text(canvas.outside(chain[-1]), n))
+    return canvas.film(clouds, captions)
 
 
 def draw_training(
@@ -193,13 +193,13 @@ def draw_training(
     """
     snapshots = style.as_points(clouds, "samples", ndim=3)
     anchors = style.as_points(truth, "shape")
-    easel = _Easel(film, anchors, noise=snapshots[0], ends=snapshots[-1])
-    easel.remark(film.note)
+    canvas = _Canvas(film, anchors, noise=snapshots[0], ends=snapshots[-1])
+    canvas.remark(film.note)
     total = (len(snapshots) - 1) * frames_between
     captions = [
         (
             f"after {steps[k // frames_between]:,} of {steps[-1]:,} training steps",
-            style.outside_text(easel.outside(snapshots[k // frames_between])),
+            style.outside_text(canvas.outside(snapshots[k // frames_between])),
         )
         for k in range(total + 1)
     ]
@@ -212,10 +212,10 @@ def draw_training(
             eased = share * share * (3 - 2 * share)
             yield (1 - eased) * now + eased * then
 
-    return easel.film(between(), captions)
+    return canvas.film(between(), captions)
 
 
-class _Easel:
+class _Canvas:
     """A canvas whose background is drawn once; trails, points, caption and progress go on top."""
 
     _left, _right = 0.05, 0.95
@@ -281,15 +281,15 @@ class _Easel:
     ) -> Iterator[Frame]:
         """Yield the picture of every cloud (n, 2), one for each caption."""
         # Matplotlib has no annotations for the methods of its canvas.
-        canvas = cast(Any, FigureCanvasAgg(self.figure))
-        canvas.draw()
-        background = canvas.copy_from_bbox(self.figure.bbox)
+        agg = cast(Any, FigureCanvasAgg(self.figure))
+        agg.draw()
+        background = agg.copy_from_bbox(self.figure.bbox)
         for k, (cloud, caption) in enumerate(zip(clouds, captions, strict=True)):
-            canvas.restore_region(background)
+            agg.restore_region(background)
             self._move(self._on_half_pixels(cloud), caption, k / max(1, len(captions) - 1))
             for artist in self.moving:
                 self.figure.draw_artist(artist)
-            yield Frame(k + 1, np.asarray(canvas.buffer_rgba())[..., :3].copy())
+            yield Frame(k + 1, np.asarray(agg.buffer_rgba())[..., :3].copy())
 
     def _move(self, cloud: Points, caption: tuple[str, str], done: float) -> None:
         """Show `cloud` (n, 2), the share `done` of the film."""

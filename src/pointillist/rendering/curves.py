@@ -124,7 +124,7 @@ def sampler_curves(table: pd.DataFrame) -> Figure:
     """
     table = table.assign(times=table["sw2"] / table["sw2_floor"])
     names = list(table["sampler"].unique())
-    figure = style.sheet(1500, 660, *_sampler_finding(table))
+    figure = style.sheet(1500, 656, *_sampler_finding(table))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (denoiser, words) in zip(panels, _PANELS.items(), strict=True):
         style.plain(axes)

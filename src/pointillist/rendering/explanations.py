@@ -54,7 +54,7 @@ def density(model: TrainedDenoiser, device: str) -> Figure:
     found = diffusion.fields.densities(
         diffusion.devices.reached_from_cpu(model.denoiser, where),
         model.density,
-        diffusion.samplers.start_distribution(model.density, path, "moments"),
+        diffusion.chains.start_distribution(model.density, path, "moments"),
         diffusion.likelihood.even_levels(path, _DENSITY_STEPS, _DENSITY_RATIO),
         points,
     )
@@ -105,9 +105,9 @@ def _states(
     Where sigma grows beyond 1, as on Karras et al.'s path, they are seen variance-preserving.
     """
     sampling = Sampling(sampler="heun", steps=_STEPS, rho=20.0, n_samples=_POINTS)
-    start = diffusion.samplers.start_distribution(model.density, path, "moments")
+    start = diffusion.chains.start_distribution(model.density, path, "moments")
     generator = diffusion.devices.generator(seed, "draw_trajectories")
-    chain = diffusion.samplers.reverse_chain(denoise, path, start, sampling, _POINTS, generator)
+    chain = diffusion.chains.reverse_chain(denoise, path, start, sampling, _POINTS, generator)
     states = list(chain)
     norms = [max(1.0, float(np.hypot(s.level.alpha, s.level.sigma))) for s in states]
     return np.array(

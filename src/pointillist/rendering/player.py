@@ -135,42 +135,43 @@ def plotly_figure(scene: Scene, points: int = 500, frames: int = 40) -> Any:
         return go.Scatter(x=at[:, 0], y=at[:, 1], mode="markers", marker=marker)
 
     window = style.frame_of(truth * scene.scale + scene.center, clouds[0])
-    play = {"frame": {"duration": 60, "redraw": False}, "transition": {"duration": 0}}
-    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
     return go.Figure(
         data=[dots(clouds[-1])],
         frames=[
             go.Frame(data=[dots(cloud)], name=label)
             for cloud, label in zip(clouds, labels, strict=True)
         ],
-        layout={
-            "title": {"text": scene.name},
-            "paper_bgcolor": style.PAPER,
-            "plot_bgcolor": style.PAPER,
-            "showlegend": False,
-            "xaxis": {"range": [window.left, window.right], "visible": False},
-            "yaxis": {
-                "range": [window.bottom, window.top],
-                "visible": False,
-                "scaleanchor": "x" if scene.scale[0] == scene.scale[1] else None,
-            },
-            "updatemenus": [
-                {
-                    "type": "buttons",
-                    "buttons": [{"label": "Play", "method": "animate", "args": [None, play]}],
-                }
-            ],
-            "sliders": [
-                {
-                    "active": len(labels) - 1,
-                    "steps": [
-                        {"label": label, "method": "animate", "args": [[label], still]}
-                        for label in labels
-                    ],
-                }
-            ],
-        },
+        layout=_plotly_layout(scene, window, labels),
     )
+
+
+def _plotly_layout(scene: Scene, window: style.Limits, labels: Sequence[str]) -> dict[str, Any]:
+    """Return bare axes that show `window`, a button that plays, and a slider through `labels`."""
+    play = {"frame": {"duration": 60, "redraw": False}, "transition": {"duration": 0}}
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
+    button = {"label": "Play", "method": "animate", "args": [None, play]}
+    return {
+        "title": {"text": scene.name},
+        "paper_bgcolor": style.PAPER,
+        "plot_bgcolor": style.PAPER,
+        "showlegend": False,
+        "xaxis": {"range": [window.left, window.right], "visible": False},
+        "yaxis": {
+            "range": [window.bottom, window.top],
+            "visible": False,
+            "scaleanchor": "x" if scene.scale[0] == scene.scale[1] else None,
+        },
+        "updatemenus": [{"type": "buttons", "buttons": [button]}],
+        "sliders": [
+            {
+                "active": len(labels) - 1,
+                "steps": [
+                    {"label": label, "method": "animate", "args": [[label], still]}
+                    for label in labels
+                ],
+            }
+        ],
+    }
 
 
 def _time_line(scenes: Sequence[Scene]) -> tuple[list[dict[str, Any]], Points]:

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -41,10 +41,10 @@ class Again:
     """How to make a run again."""
 
     commands: Sequence[str]
-    files: Mapping[str, str] = field(default_factory=dict)
-    """By path: YAML of what a command line can't hold."""
     source: str = ""
     """A file that it reads."""
+    origin_is_known: bool = True
+    """Whether the model says where its points came from."""
 
 
 def page(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pointillist.rendering import style
@@ -20,7 +21,7 @@ _FEW = 8  # values that a panel's ticks can name
 
 @dataclass(frozen=True)
 class Row:
-    """What one configuration painted at K moments of its training, from the same noise."""
+    """What one configuration painted after K numbers of steps, from the same noise."""
 
     words: str
     clouds: Points
@@ -55,37 +56,9 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
         bottom = 1 - (130 + 420 * (k // across) + 330) / height
         box = (left, bottom, (RIGHT - LEFT) / across - 0.07, 320 / height)
         axes = style.plot_axes(figure, box)
-        places, labels, logarithmic = _places(table[name])
-        axes.errorbar(
-            places,
-            values,
-            spread,
-            fmt="o",
-            color=style.ACCENT,
-            ecolor=style.RULE,
-            markersize=5,
-            elinewidth=1,
-        )
-        if logarithmic:
-            axes.set_xscale("log")
-        elif labels is None and len(set(places)) <= _FEW:
-            axes.set_xticks(sorted(set(places)))
-        if labels is not None:
-            axes.set_xticks(np.arange(len(labels)), labels)
-            axes.set_xlim(-0.5, len(labels) - 0.5)
+        _against(axes, table[name], values, spread)
         if floor is not None and np.isfinite(floor).any():
             axes.axhline(float(floor.mean()), color=style.FAINT_INK, linewidth=1, linestyle=":")
-        positive = values[np.isfinite(values)]
-        if len(positive) and positive.min() > 0 and positive.max() > 20 * positive.min():
-            axes.set_yscale("log")
-        axes.set_title(
-            name,
-            loc="left",
-            fontsize=style.LABEL,
-            family=style.FONT,
-            color=style.INK,
-            parse_math=False,
-        )
     best = table.iloc[0]
     settings = ", ".join(f"{name.rsplit('.', 1)[-1]} = {_shown(best[name])}" for name in names)
     headline(
@@ -95,6 +68,39 @@ def metric_against(table: pd.DataFrame, varied: Sequence[str], metric: str) -> F
         + ("; dotted: the floor." if floor is not None else "."),
     )
     return figure
+
+
+def _against(axes: Axes, parameter: pd.Series, values: Points, spread: Points) -> None:
+    """Draw values with their spread against a parameter, on scales that suit both."""
+    places, labels, logarithmic = _places(parameter)
+    axes.errorbar(
+        places,
+        values,
+        spread,
+        fmt="o",
+        color=style.ACCENT,
+        ecolor=style.RULE,
+        markersize=5,
+        elinewidth=1,
+    )
+    if logarithmic:
+        axes.set_xscale("log")
+    elif labels is None and len(set(places)) <= _FEW:
+        axes.set_xticks(sorted(set(places)))
+    if labels is not None:
+        axes.set_xticks(np.arange(len(labels)), labels)
+        axes.set_xlim(-0.5, len(labels) - 0.5)
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.min() > 0 and finite.max() > 20 * finite.min():
+        axes.set_yscale("log")
+    axes.set_title(
+        str(parameter.name),
+        loc="left",
+        fontsize=style.LABEL,
+        family=style.FONT,
+        color=style.INK,
+        parse_math=False,
+    )
 
 
 def _shown(value: object) -> str:
@@ -121,29 +127,7 @@ def parallel(table: pd.DataFrame, varied: Sequence[str], metric: str) -> Figure:
             alpha=1.0 if rank == 1 else 0.6,
         )
     for k, (name, (_, ends)) in enumerate(zip(names, columns, strict=True)):
-        axes.axvline(k, color=style.RULE, linewidth=0.8, zorder=0)
-        for height, words in ends:
-            axes.annotate(
-                words,
-                (k, height),
-                (6, 8),
-                textcoords="offset points",
-                zorder=5,
-                fontsize=style.SMALL,
-                color=style.FAINT_INK,
-                va="center",
-                family=style.FONT,
-                bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
-            )
-        axes.annotate(
-            name,
-            (k, -0.09),
-            ha="center",
-            fontsize=style.LABEL,
-            color=style.INK,
-            annotation_clip=False,
-            family=style.FONT,
-        )
+        _axis(axes, k, name, ends)
     axes.set(xlim=(-0.2, len(names) - 0.6), ylim=(-0.04, 1.04))
     axes.set_xticks([])
     headline(
@@ -152,6 +136,33 @@ def parallel(table: pd.DataFrame, varied: Sequence[str], metric: str) -> Figure:
         f"Each line a configuration, from its parameters to its {metric}; the darker, the better.",
     )
     return figure
+
+
+def _axis(axes: Axes, k: int, name: str, ends: Sequence[tuple[float, str]]) -> None:
+    """Draw the k-th of the parallel axes, with values at some heights."""
+    axes.axvline(k, color=style.RULE, linewidth=0.8, zorder=0)
+    for height, words in ends:
+        axes.annotate(
+            words,
+            (k, height),
+            (6, 8),
+            textcoords="offset points",
+            zorder=5,
+            fontsize=style.SMALL,
+            color=style.FAINT_INK,
+            va="center",
+            family=style.FONT,
+            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
+        )
+    axes.annotate(
+        name,
+        (k, -0.09),
+        ha="center",
+        fontsize=style.LABEL,
+        color=style.INK,
+        annotation_clip=False,
+        family=style.FONT,
+    )
 
 
 def samples_grid(rows: Sequence[Row], name: str) -> Figure:

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pointillist import diffusion
+from pointillist.diffusion.chains import Chain
 from pointillist.diffusion.config import Sampling
-from pointillist.diffusion.samplers import Chain
 from pointillist.models import ReverseChain, Snapshots, TrainedDenoiser
 from pointillist.models.chain import moving, run_chain
 from pointillist.rendering import animation, figures, player, style
@@ -90,7 +90,7 @@ def snapshot_samples(
     steps, clouds = [], []
     for step, network in snapshots.denoisers(model):
         generator = diffusion.devices.generator(seed, "film_training")
-        drawn = diffusion.samplers.draw(network, model.density, few, generator)
+        drawn = diffusion.chains.draw(network, model.density, few, generator)
         steps.append(step)
         clouds.append(model.pictured(model.original(drawn)))
     return steps, np.array(clouds)
@@ -119,7 +119,7 @@ def scene(
 ) -> player.Scene:
     """Return at most so many `points` of a chain as a scene."""
     seen = moving(chain, model, points, diffusion.devices.generator(seed, "player"))
-    steps = len(diffusion.samplers.chain_levels(model.denoiser.path, sampling)) - 1
+    steps = len(diffusion.chains.chain_levels(model.denoiser.path, sampling)) - 1
     return player.Scene(
         name or f"{sampling.sampler}, {steps} steps",
         seen.states,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pointillist.groups import Group
+from pointillist.groups import AS_TYPED, Group
 
 
 class Source(Group):
@@ -48,6 +48,7 @@ class Source(Group):
     font: str = Field(
         "DejaVu Sans",
         min_length=1,
+        json_schema_extra=AS_TYPED,
         description="Words: a font family that matplotlib finds; DejaVu Sans comes with it.",
     )
     invert: bool = Field(

@@ -23,6 +23,10 @@ _ALONG_LINES, _IN_AREAS = 1000, 4000
 class Material(Protocol):
     """Something that can be placed as points."""
 
+    @property
+    def content(self) -> str:
+        """Digest of the file that it was read from; empty if there is none."""
+
     def place(self, options: Source) -> pd.DataFrame:
         """Return columns x, y and perhaps weight, float64, in the source's own coordinates.
 
@@ -39,6 +43,7 @@ class Table:
 
     name: str
     points: pd.DataFrame
+    content: str = ""
     takes: ClassVar[frozenset[str]] = frozenset()
 
     def place(self, options: Source) -> pd.DataFrame:
@@ -60,6 +65,7 @@ class Outlines:
     """Polylines (M, 2), y upwards; a closed one ends where it begins."""
     areas: Callable[[], Areas] | None = None
     """Returns what is to be filled; None: where the lines wind around a point."""
+    content: str = ""
     takes: ClassVar[frozenset[str]] = frozenset({"n_points", "filled"})
 
     def place(self, options: Source) -> pd.DataFrame:
@@ -89,6 +95,7 @@ class Word:
     """A word to write, its letters outlined or filled."""
 
     text: str
+    content: ClassVar[str] = ""
 
     def place(self, options: Source) -> pd.DataFrame:
         """Place points evenly along the letters' outlines, or evenly inside them."""
@@ -108,6 +115,7 @@ class Picture:
 
     name: str
     ink: Ink
+    content: str = ""
     takes: ClassVar[frozenset[str]] = frozenset({"n_points"})
 
     def place(self, options: Source) -> pd.DataFrame:
@@ -136,6 +144,7 @@ class Target:
     """A shape that Data Morph morphs towards: lines or a handful of points."""
 
     name: str
+    content: ClassVar[str] = ""
 
     def place(self, options: Source) -> pd.DataFrame:
         """Place points evenly along the shape's lines; shapes that are points keep theirs."""
@@ -161,6 +170,7 @@ class Formula:
     """A classic of the field."""
 
     name: str
+    content: ClassVar[str] = ""
 
     def place(self, options: Source) -> pd.DataFrame:
         """Place points as the formula has them."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 MOST_CHARACTERS, _MOST_BYTES = 64, 180
 # Names that Windows keeps for devices.
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?")
 
 
 def name_from(text: str) -> str:
@@ -29,42 +28,38 @@ def name_from(text: str) -> str:
     return f"{base}-{hashlib.sha256(original.encode()).hexdigest()[:6]}"
 
 
-def of_run(
-    shape: str | None,
-    shape_file: str | None,
-    text: str | None,
-    default: str,
-    own: Iterable[str],
-    built_in: Iterable[str],
-) -> str:
-    """Name the shape of a run: the name given, else the file's stem, else the word, else the default.
-
-    A built-in shape is known in any case, unless a file of one's `own` has the very name.
-    """
-    for given in (shape, Path(shape_file).stem if shape_file else None, text):
-        if given:
-            name = name_from(given)
-            break
-    else:
-        return default
-    if shape_file or text or name in set(own):
-        return name
-    return {known.lower(): known for known in built_in}.get(name.lower(), name)
+def is_name(text: str) -> bool:
+    """Tell whether `text` can be asked for as a name: it is no path and has something to see."""
+    return text.isprintable() and text.strip(" .") != "" and not set(text) & set("/\\")
 
 
-def source(shape: str, shape_file: str | None, text: str | None) -> str:
-    """Return the parameters that name a run's source again, quoted for a shell."""
+def implied(shape_file: str | None, text: str | None) -> str | None:
+    """Return the name of a shape that has none of its own: the file's stem, else the word."""
+    given = Path(shape_file).stem if shape_file else text
+    return name_from(given) if given else None
+
+
+def source(shape: str, shape_file: str | None, text: str | None) -> dict[str, str]:
+    """Return the parameters that name a run's shape and source again."""
     given = {"shape_file": shape_file, "text": text}
-    parts = [f"{name}={_escaped(value)}" for name, value in given.items() if value is not None]
-    implied = Path(shape_file).stem if shape_file else text
-    if implied is None or name_from(implied) != shape:
-        parts.insert(0, f"shape={_escaped(shape)}")
-    return shlex.quote(",".join(parts))
+    named = {name: value for name, value in given.items() if value is not None}
+    return named if implied(shape_file, text) == shape else {"shape": shape, **named}
 
 
-def _escaped(value: str) -> str:
-    """Return a value as a command line takes it, where a comma ends one."""
-    return value.replace(",", "\\,")
+def known(given: str, *places: Iterable[str]) -> str:
+    """Return the name of what `given` means: the very name in any of the `places`, else in another case.
+
+    Earlier places go first; a case that two names of a place share decides nothing.
+    """
+    name = name_from(given)
+    names = [frozenset(place) for place in places]
+    if any(name in place for place in names):
+        return name
+    for place in names:
+        alike = [other for other in place if other.casefold() == name.casefold()]
+        if len(alike) == 1:
+            return alike[0]
+    return name
 
 
 def _is_kept(character: str) -> bool:

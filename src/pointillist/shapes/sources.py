@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pointillist.errors import PointillistError, nearest
-from pointillist.shapes import data_morph, formulas, naming, pictures, tables, vector
+from pointillist.shapes import data_morph, digests, formulas, naming, pictures, tables, vector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +62,17 @@ def names() -> tuple[str, ...]:
 def name_of(
     shape: str | None, shape_file: str | None, text: str | None, default: str, data: Path
 ) -> str:
-    """Name the shape of a run: one's own files and earlier runs in the folder `data` come first."""
-    own = [naming.name_from(path.stem) for path in own_files(data / "01_raw")]
-    own += [
-        path.name for layer in ("02_intermediate", "06_models") for path in (data / layer).glob("*")
-    ]
-    return naming.of_run(shape, shape_file, text, default, own, names())
+    """Name the shape of a run whose `data` are in that folder: in paths, records and commands.
+
+    It is the name given, else the file's stem, else the word, else the default. Where no file and no
+    word is given, names are known in any case: one's own files first, then what was trained under the
+    name, then what is built in.
+    """
+    if implied := naming.implied(shape_file, text):
+        return naming.name_from(shape) if shape else implied
+    layers = (data / "02_intermediate", data / "06_models")
+    earlier = (naming.name_from(path.name) for layer in layers for path in layer.glob("[!.]*"))
+    return naming.known(shape or default, _own_names(data / "01_raw"), earlier, names())
 
 
 def find(
@@ -146,12 +151,13 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
     assert origin.path is not None
     path, suffix = origin.path, origin.path.suffix.lower()
     _refuse_unreadable(path, max_megabytes)
+    content = digests.of_file(path)
     if suffix in pictures.SUFFIXES:
-        return materials.Picture(str(path), pictures.read(path))
+        return materials.Picture(str(path), pictures.read(path), content)
     if suffix in vector.SUFFIXES:
         drawing = vector.read(path)
-        return materials.Outlines(str(path), drawing.lines, drawing.areas)
-    return materials.Table(str(path), tables.read(path))
+        return materials.Outlines(str(path), drawing.lines, drawing.areas, content)
+    return materials.Table(str(path), tables.read(path), content)
 
 
 def load(
@@ -170,10 +176,13 @@ def load(
     from pointillist.shapes.config import Source
 
     place = folder or Path("data/01_raw")
-    own = (naming.name_from(path.stem) for path in own_files(place))
-    name = naming.of_run(shape, None, None, shape, own, names())
+    name = shape if shape_file else naming.known(shape, _own_names(place), names())
     found = find(name, place, shape_file)
     return read(found).place(options or Source())
+
+
+def _own_names(folder: Path) -> list[str]:
+    return [naming.name_from(path.stem) for path in own_files(folder)]
 
 
 def _builtin(name: str) -> Origin | None:

@@ -7,17 +7,18 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kedro.io.core import DatasetError, Version, generate_timestamp
 
 from pointillist import clusters, tracking
-from pointillist.datasets import CSVDataset, FigureDataset
-from pointillist.errors import PointillistError, reason
+from pointillist.datasets import AtomicDataset
+from pointillist.errors import PointillistError, reason, redacted
 from pointillist.pipeline_registry import register_pipelines
-from pointillist.sweeps import display, driver, gridding, plan, ranking
+from pointillist.sweeps import display, driver, plan, ranking, snapshots
 from pointillist.sweeps.plan import Sweep
 from pointillist.sweeps.worker import Order, Outcome
 
@@ -56,37 +57,58 @@ def carry_out(
     asked = json.dumps({"env": env, "params": dict(fixed)}, sort_keys=True, default=str)
     # Trials share the cores: one thread each, unless the sweep or the command line says otherwise.
     fixed = {**({} if "threads" in sweep.parameters else {"threads": 1}), **fixed}
-    plan.check(sweep, fixed, loader["parameters"], list(register_pipelines()))
-    settings = loader.get("mlflow", {})
+    plan.check(
+        sweep, fixed, loader["parameters"], list(register_pipelines()), _environments(project)
+    )
     command = shlex.join(["kedro", *sys.argv[1:]])
-    tags = {"sweep.metric": sweep.metric, "kedro.command": command, ASKED: asked}
-    parent: tracking.Parent | None = None
-    try:
-        with clusters.cluster(workers, address) as client:
-            clusters.require_able(client, resources)
-            parent = (
-                tracking.Parent.open(name, settings, project, tags)
-                if resume is None
-                else tracking.Parent.resume(resume, name, settings, project, {ASKED: asked})
-            )
-            order = Order(project, env, name, parent.run_id)
-            again = command if resume else f"{command} --resume {parent.run_id[:8]}"
-            try:
-                with display.Display(name, again) as show:
-                    outcomes = driver.carry_out(
-                        sweep, fixed, order, parent.finished(), client, show, resources
-                    )
-            except BaseException:
-                parent.close("KILLED")
-                raise
-    except BaseException:
-        # Workers of one's own have ended by now, and with them the trials that they were at.
-        if parent is not None:
-            parent.put_right()
-        raise
+    tags = {"sweep.metric": sweep.metric, "kedro.command": redacted(command), ASKED: asked}
+    with (
+        clusters.cluster(workers, address) as client,
+        _parent(name, loader.get("mlflow", {}), project, tags, resume) as parent,
+    ):
+        clusters.require_able(client, resources)
+        order = Order(project, env, name, parent.run_id)
+        again = command if resume else f"{command} --resume {parent.run_id[:8]}"
+        with display.Display(name, again) as show:
+            watched = driver.Driver(sweep, fixed, order, client, show, resources)
+            outcomes = watched.carry_out(parent.finished())
     if not outcomes:
         parent.close("FAILED")
         raise PointillistError(f"Sweep {name!r} has no trial.")
+    return _conclude(project, name, sweep, outcomes, parent, again)
+
+
+@contextmanager
+def _parent(
+    name: str,
+    settings: Mapping[str, Any],
+    project: Path,
+    tags: Mapping[str, str],
+    resume: str | None,
+) -> Iterator[tracking.Parent]:
+    """Yield the sweep's run in MLflow, begun or resumed; KILLED if the block doesn't end well."""
+    if resume is None:
+        parent = tracking.Parent.open(name, settings, project, tags)
+    else:
+        parent = tracking.Parent.resume(resume, name, settings, project, {ASKED: tags[ASKED]})
+    try:
+        yield parent
+    except BaseException:
+        parent.close("KILLED")
+        # Workers of this process end with it, and with them the trials that they were at.
+        parent.put_right()
+        raise
+
+
+def _conclude(
+    project: Path,
+    name: str,
+    sweep: Sweep,
+    outcomes: list[Outcome],
+    parent: tracking.Parent,
+    again: str,
+) -> int:
+    """Write, record and print what came out; return how many trials failed."""
     table = ranking.ranked(sweep, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
     best = ranking.best_metrics(table)
@@ -115,24 +137,31 @@ def _save(
     folder = project / "data" / "08_reporting" / "sweeps" / name
     saved = []
 
-    def keep(file: str, dataset: type[Any], content: Any, **options: Any) -> None:
-        place = dataset(filepath=str(folder / file), version=version, **options)
+    def keep(file: str, dataset: str, content: Any) -> None:
+        place = AtomicDataset(filepath=str(folder / file), dataset=dataset, version=version)
         place.save(content)
-        saved.append(Path(str(place._get_versioned_path(version.save))))
+        saved.append(place.load_path)
 
-    keep("table.csv", CSVDataset, table, save_args={"index": False})
-    keep("metric.png", FigureDataset, pictures.metric_against(table, sweep.varied, sweep.metric))
-    if len(sweep.varied) > 1 and len(table) > 1:
-        keep("parallel.png", FigureDataset, pictures.parallel(table, sweep.varied, sweep.metric))
+    def draw(file: str, figure: Any) -> None:
+        keep(file, "matplotlib.MatplotlibDataset", figure)
+
+    keep("table.csv", "pointillist.datasets.CompleteCSVDataset", table)
+    draw("metric.png", pictures.metric_against(table, sweep.shown, sweep.metric))
+    if len(sweep.shown) > 1 and len(table) > 1:
+        draw("parallel.png", pictures.parallel(table, sweep.shown, sweep.metric))
     try:
-        grid = gridding.rows(project, outcomes)
+        grid = snapshots.rows(project, outcomes)
     except PointillistError as error:
         logger.warning("The grid of samples can't be drawn: %s", error)
     else:
         if grid:
             title = name if len(grid) == len(table) else f"{name}, {len(grid)} of {len(table)}"
-            keep("samples.png", FigureDataset, pictures.samples_grid(grid, title))
+            draw("samples.png", pictures.samples_grid(grid, title))
     return saved
+
+
+def _environments(project: Path) -> list[str]:
+    return sorted(path.name for path in (project / "conf").iterdir() if path.is_dir())
 
 
 def default_workers() -> int:

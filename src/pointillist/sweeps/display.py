@@ -101,17 +101,17 @@ def print_table(
     shown = [other for other in dict.fromkeys((sweep.metric, *_SHOWN)) if other in table.columns]
     printed = Table(title=f"{name}: ranked by {sweep.metric}", title_justify="left", box=None)
     printed.add_column("")
-    for parameter in sweep.varied:
+    for parameter in sweep.shown:
         printed.add_column(parameter.rsplit(".", 1)[-1], justify="right", no_wrap=True)
     printed.add_column("seeds", justify="right")
     for metric in shown:
         printed.add_column(metric, justify="right", no_wrap=True)
     for row in table.to_dict("records"):
-        values = [str(row.get(parameter, "")) for parameter in sweep.varied]
+        values = [str(row.get(parameter, "")) for parameter in sweep.shown]
         metrics = [_with_spread(row[metric], row.get(f"{metric}_std")) for metric in shown]
         printed.add_row(str(row["rank"]), *values, str(row["seeds"]), *metrics)
     floors = {m: table[f"{m}_floor"].mean() for m in shown if f"{m}_floor" in table.columns}
-    blank = [""] * (len(sweep.varied) + 1)
+    blank = [""] * (len(sweep.shown) + 1)
     nats = {metric: "0" for metric in shown if metric.endswith("_nats")}
     texts = nats | {metric: f"{floor:.4g}" for metric, floor in floors.items()}
     printed.add_row(

@@ -12,7 +12,7 @@ from pointillist import clusters
 from pointillist.errors import PointillistError, nearest, reason
 from pointillist.sweeps import ranking, worker
 from pointillist.sweeps.plan import Parameters, Sweep, Trial, trials_of
-from pointillist.sweeps.search import source_of
+from pointillist.sweeps.search import Source, source_of
 from pointillist.sweeps.worker import Order, Outcome
 from pointillist.tracking import Child
 
@@ -52,95 +52,102 @@ class State:
         return min(known, key=lambda o: sign * o.metrics[metric], default=None)
 
 
-def carry_out(
-    sweep: Sweep,
-    fixed: Parameters,
-    order: Order,
-    finished: Mapping[str, Child],
-    client: Any,
-    watch: Watcher,
-    resources: Mapping[str, float] | None = None,
-) -> list[Outcome]:
-    """Run every trial that is not `finished` (by key); return all outcomes, as they were asked for.
+class Driver:
+    """Runs the trials of a sweep on a cluster, whose workers may come and go meanwhile.
 
-    A trial whose worker dies is run again on another; one that fails is an outcome like others.
-    Each takes `resources` of its worker. Workers may come and go meanwhile.
-
-    Raises
-    ------
-    PointillistError
-        If the cluster's scheduler is gone, or a trial comes to its end without the sweep's metric.
+    A trial whose worker dies is run again on another; one that fails is an outcome like others. Each
+    takes `resources` of its worker.
     """
-    source = source_of(sweep, [child.params for child in finished.values()])
-    n = None if sweep.search is not None else len(sweep.configurations()) * len(sweep.seeds)
-    state = State(sweep, n)
-    asked: list[list[Outcome]] = []
-    waiting: dict[Any, tuple[int, Trial]] = {}
 
-    def workers() -> int:
-        return clusters.able(client, resources or {})
+    def __init__(
+        self,
+        sweep: Sweep,
+        fixed: Parameters,
+        order: Order,
+        client: Any,
+        watch: Watcher,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
+        self._sweep, self._fixed, self._order = sweep, fixed, order
+        self._client, self._watch, self._resources = client, watch, dict(resources or {})
+        known = len(sweep.configurations()) * len(sweep.seeds)
+        self._state = State(sweep, None if sweep.search is not None else known)
+        self._asked: list[list[Outcome]] = []
+        self._waiting: dict[Any, tuple[int, Trial]] = {}
 
-    def show() -> None:
-        state.running = min(len(waiting), workers())
-        state.waiting = len(waiting) - state.running
-        watch(state)
+    def carry_out(self, finished: Mapping[str, Child]) -> list[Outcome]:
+        """Run every trial that is not `finished` (by key); return all outcomes, as they were asked for.
 
-    def begin() -> bool:
+        Raises
+        ------
+        PointillistError
+            If the cluster's scheduler is gone, or a trial ends without the sweep's metric.
+        """
+        source = source_of(self._sweep, [child.params for child in finished.values()])
+        try:
+            self._fill(source, finished)
+            while self._waiting:
+                for future in _ended(self._client, list(self._waiting)):
+                    place, trial = self._waiting.pop(future)
+                    self._end(source, place, _outcome(future, trial))
+                self._fill(source, finished)
+                self._show()
+        except OSError as error:
+            raise PointillistError(
+                f"The cluster's scheduler is gone ({reason(error)}): go on with --resume."
+            ) from None
+        return [outcome for outcomes in self._asked for outcome in outcomes]
+
+    def _workers(self) -> int:
+        return clusters.able(self._client, self._resources)
+
+    def _show(self) -> None:
+        self._state.running = min(len(self._waiting), self._workers())
+        self._state.waiting = len(self._waiting) - self._state.running
+        self._watch(self._state)
+
+    def _fill(self, source: Source, finished: Mapping[str, Child]) -> None:
+        """Keep every worker busy, with a little in reserve; a search wants to learn first."""
+        workers = self._workers()
+        wanted = max(1, workers if self._sweep.search is not None else 2 * workers)
+        while len(self._waiting) < wanted and (configuration := source.ask()) is not None:
+            self._begin(source, configuration, finished)
+
+    def _begin(
+        self, source: Source, configuration: Parameters, finished: Mapping[str, Child]
+    ) -> None:
         """Hand out the trials of one more configuration."""
-        configuration = source.ask()
-        if configuration is None:
-            return False
-        asked.append([])
-        for trial in trials_of(sweep, configuration, fixed):
+        self._asked.append([])
+        place = len(self._asked) - 1
+        for trial in trials_of(self._sweep, configuration, self._fixed):
             if (child := finished.get(trial.key)) is not None:
-                state.resumed += 1
-                end(len(asked) - 1, Outcome(trial, child.metrics, child.version, "", 0.0))
+                self._state.resumed += 1
+                self._end(source, place, Outcome(trial, child.metrics, child.version, "", 0.0))
                 continue
-            future = client.submit(
+            future = self._client.submit(
                 worker.run,
                 trial,
-                order,
+                self._order,
                 key=f"{trial.key}-{uuid.uuid4().hex[:8]}",
                 pure=False,
-                resources=dict(resources or {}),
+                resources=self._resources,
             )
-            waiting[future] = (len(asked) - 1, trial)
-        show()
-        return True
+            self._waiting[future] = (place, trial)
+        self._show()
 
-    def fill() -> None:
-        """Keep every worker busy, with a little in reserve; a search wants to learn first."""
-        wanted = max(1, workers() if sweep.search is not None else 2 * workers())
-        while len(waiting) < wanted and begin():
-            pass
-
-    def end(place: int, outcome: Outcome) -> None:
+    def _end(self, source: Source, place: int, outcome: Outcome) -> None:
         """Take note of an outcome; once all seeds of a configuration are there, tell the source."""
+        sweep = self._sweep
         if not outcome.failed and sweep.metric not in outcome.metrics:
             raise PointillistError(
                 f"conf/*/sweeps.yml: pipelines {', '.join(sweep.pipelines)} give no metric "
                 f"{sweep.metric!r}.{nearest(sweep.metric, outcome.metrics)} "
                 f"They give: {', '.join(sorted(outcome.metrics)) or 'none'}."
             )
-        state.outcomes.append(outcome)
-        asked[place].append(outcome)
-        if len(asked[place]) == len(sweep.seeds):
-            mean = ranking.mean_of(sweep, asked[place])
-            source.tell(outcome.trial.configuration, mean)
-
-    try:
-        fill()
-        while waiting:
-            for future in _ended(client, list(waiting)):
-                place, trial = waiting.pop(future)
-                end(place, _outcome(future, trial))
-            fill()
-            show()
-    except OSError as error:
-        raise PointillistError(
-            f"The cluster's scheduler is gone ({reason(error)}): go on with --resume."
-        ) from None
-    return [outcome for outcomes in asked for outcome in outcomes]
+        self._state.outcomes.append(outcome)
+        self._asked[place].append(outcome)
+        if len(self._asked[place]) == len(sweep.seeds):
+            source.tell(outcome.trial.configuration, ranking.mean_of(sweep, self._asked[place]))
 
 
 def _ended(client: Any, futures: list[Any]) -> list[Any]:
@@ -154,7 +161,7 @@ def _ended(client: Any, futures: list[Any]) -> list[Any]:
         raise OSError("it cancelled what it had been given") from None
     except TimeoutError:
         if client.status != "running":
-            raise OSError("it doesn't answer any more") from None
+            raise OSError("it no longer answers") from None
     return [future for future in futures if future.done()]
 
 

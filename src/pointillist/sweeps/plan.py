@@ -15,6 +15,9 @@ from pointillist.errors import PointillistError, nearest
 from pointillist.groups import Group, flatten, nested
 from pointillist.parameters import validate
 
+LABEL, ENV = "label", "env"
+"""What an entry of a list may hold beside parameters: its name, and an environment of conf/."""
+
 Parameters = Mapping[str, Any]
 """Dotted names and values."""
 
@@ -69,6 +72,10 @@ class Sweep(Group):
             raise ValueError("pipelines are none")
         _require_unlike("seeds", self.seeds)
         _require_unlike("list", self.entries or ())
+        labels = [entry.get(LABEL) for entry in self.entries or ()]
+        if None in labels and any(labels):
+            raise ValueError("either all entries of the list have a label, or none")
+        _require_unlike("label", [label for label in labels if label is not None])
         for name, values in (self.grid or {}).items():
             if not values:
                 raise ValueError(f"{name} has no value")
@@ -83,8 +90,14 @@ class Sweep(Group):
     def varied(self) -> tuple[str, ...]:
         """The parameters that differ between configurations."""
         if self.entries is not None:
-            return tuple(dict.fromkeys(name for entry in self.entries for name in entry))
+            names = dict.fromkeys(name for entry in self.entries for name in entry)
+            return tuple(name for name in names if name != LABEL)
         return tuple(self.grid or self.search or {})
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What tells the configurations apart in tables and pictures: their labels if they have some."""
+        return (LABEL,) if any(LABEL in entry for entry in self.entries or ()) else self.varied
 
     def configurations(self) -> Sequence[Parameters]:
         """Return what is tried, without what all have in common; none of a search are known."""
@@ -116,17 +129,21 @@ class Trial:
     parameters: Parameters
     """All that is set, the seed included."""
     pipelines: tuple[str, ...]
+    env: str | None = None
+    """An environment of its own."""
     key: str = field(init=False)
-    """A hash of parameters and pipelines: the same question has the same key."""
+    """A hash of all that is set: the same question has the same key."""
 
     def __post_init__(self) -> None:
-        content = json.dumps([self.parameters, self.pipelines], sort_keys=True, default=str)
+        asked = [self.parameters, self.pipelines, *([self.env] if self.env else [])]
+        content = json.dumps(asked, sort_keys=True, default=str)
         object.__setattr__(self, "key", hashlib.sha256(content.encode()).hexdigest()[:16])
 
     @property
     def label(self) -> str:
         """The configuration and the seed in a line."""
-        parts = [f"{name.rsplit('.', 1)[-1]}={value}" for name, value in self.configuration.items()]
+        named = self.configuration.get(LABEL)
+        parts = [str(named)] if named else said(self.configuration)
         return " ".join([*parts, f"seed={self.parameters['seed']}"])
 
 
@@ -161,16 +178,29 @@ def read(values: Mapping[str, Any], name: str) -> Sweep:
 def trials_of(sweep: Sweep, configuration: Parameters, fixed: Parameters) -> list[Trial]:
     """Return the trials of a configuration, one a seed; what is `fixed` goes before the sweep's own."""
     common = {**flatten(sweep.parameters), **fixed}
+    chosen = {name: value for name, value in configuration.items() if name not in (LABEL, ENV)}
     return [
         Trial(
-            dict(configuration), {**common, **configuration, "seed": seed}, tuple(sweep.pipelines)
+            dict(configuration),
+            {**common, **chosen, "seed": seed},
+            tuple(sweep.pipelines),
+            configuration.get(ENV),
         )
         for seed in sweep.seeds
     ]
 
 
+def said(configuration: Parameters) -> list[str]:
+    """Return a configuration's values as NAME=VALUE, names without their groups."""
+    return [f"{name.rsplit('.', 1)[-1]}={value}" for name, value in configuration.items()]
+
+
 def check(
-    sweep: Sweep, fixed: Parameters, base: Mapping[str, Any], pipelines: Sequence[str]
+    sweep: Sweep,
+    fixed: Parameters,
+    base: Mapping[str, Any],
+    pipelines: Sequence[str],
+    environments: Sequence[str],
 ) -> None:
     """Refuse a sweep whose trials can't run, before anything starts.
 
@@ -180,7 +210,7 @@ def check(
         What the command line sets in all trials.
     base : mapping
         The parameters of the configuration, nested.
-    pipelines : sequence
+    pipelines, environments : sequence
         Those that there are.
 
     Raises
@@ -192,6 +222,12 @@ def check(
         if pipeline not in pipelines:
             raise PointillistError(
                 f"Pipeline {pipeline!r} is unknown.{nearest(pipeline, pipelines)}"
+            )
+    for entry in sweep.entries or ():
+        if (env := entry.get(ENV)) is not None and env not in environments:
+            raise PointillistError(
+                f"Environment {env!r} is unknown.{nearest(env, environments)} "
+                f"Known: {', '.join(environments)}."
             )
     if "seed" in fixed:
         raise PointillistError(

@@ -88,7 +88,7 @@ def _run(trial: Trial, order: Order) -> None:
     with (
         tracking.trial_of(order.parent_run_id, trial.key, order.sweep, trial.label),
         KedroSession.create(
-            order.project, env=order.env, runtime_params=nested(trial.parameters)
+            order.project, env=trial.env or order.env, runtime_params=nested(trial.parameters)
         ) as session,
     ):
         session.run(pipeline_names=list(trial.pipelines))

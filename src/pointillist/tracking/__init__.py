@@ -1,8 +1,8 @@
-"""MLflow: the hook and the live recorder. No other room imports mlflow, and none is slowed by it."""
+"""MLflow: the hooks that record runs, and what else knows of it. No other room imports mlflow."""
 
-from pointillist.tracking.hooks import RunSummary, TrackingHooks, last_run, trial_of
-from pointillist.tracking.lookup import model_versions
-from pointillist.tracking.parents import (
+from pointillist.tracking.lookup import model_versions, run_version
+from pointillist.tracking.mlflow_hooks import MlflowHooks
+from pointillist.tracking.sweep_runs import (
     KEY,
     SWEEP,
     Child,
@@ -10,6 +10,7 @@ from pointillist.tracking.parents import (
     child,
     patiently,
     record_failure,
+    trial_of,
 )
 from pointillist.tracking.sync import send_all
 
@@ -17,14 +18,13 @@ __all__ = [
     "KEY",
     "SWEEP",
     "Child",
+    "MlflowHooks",
     "Parent",
-    "RunSummary",
-    "TrackingHooks",
     "child",
-    "last_run",
     "model_versions",
     "patiently",
     "record_failure",
+    "run_version",
     "send_all",
     "trial_of",
 ]

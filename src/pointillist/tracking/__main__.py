@@ -8,8 +8,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from kedro.config import OmegaConfigLoader
-
 from pointillist.errors import PointillistError
 from pointillist.tracking import store as stores
 
@@ -32,23 +30,16 @@ def _serve(project: Path, port: int) -> None:
         )
     # Kedro's own use of omegaconf, which nobody here can mend.
     warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
-    loader = OmegaConfigLoader(
-        str(project / "conf"),
-        base_env="base",
-        default_run_env="local",
-        config_patterns={"mlflow": ["mlflow*"]},
-    )
-    settings = stores.read_settings(loader["mlflow"])
-    store = stores.resolve(settings, project)
+    store = stores.configured(project)
+    _, experiment_id = stores.connect(store)
+    print(f"Runs: {store.page(experiment_id, port=port)}", flush=True)
     if store.is_server:
-        print(f"Runs are recorded by the server at {store.shown}: open that address.")
         return
-    _, experiment_id = stores.connect(store, settings.experiment)
-    address = stores.runs_address(f"http://127.0.0.1:{port}", experiment_id)
-    print(f"Runs: {address}  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", store.tracking_uri]
+    print("(Ctrl-C ends the server)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--default-artifact-root", str(store.artifact_location)]
+    # Not among the arguments, which everybody on the machine can read: it may hold a password.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store.tracking_uri
     os.execv(sys.executable, command)
 
 

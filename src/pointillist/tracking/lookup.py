@@ -1,4 +1,4 @@
-"""From a run in MLflow to the version of the model that it made or used."""
+"""From a run in MLflow to the version of what it made, or of the model that it used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from pointillist.errors import PointillistError
 from pointillist.tracking import store as stores
 
 _ID = re.compile(r"[0-9a-f]{6,32}")
-_MOST = 5000
+
+
+def run_version(run: str, settings: Mapping[str, Any], project: Path) -> str:
+    """Return the version of all that the run with this id in MLflow saved; any other name as it is.
+
+    Raises
+    ------
+    PointillistError
+        If no run, or more than one, has such an id, or the store can't be reached.
+    """
+    if _ID.fullmatch(run) is None:
+        return run
+    return _tags(run, settings, project)["kedro.session_id"]
 
 
 def model_versions(runs: str, settings: Mapping[str, Any], project: Path) -> str:
@@ -22,25 +34,24 @@ def model_versions(runs: str, settings: Mapping[str, Any], project: Path) -> str
     PointillistError
         If no run, or more than one, has such an id, or the store can't be reached.
     """
-    names = [name.strip() for name in runs.split("+")]
-    if not any(_ID.fullmatch(name) for name in names):
-        return "+".join(names)
-    chosen = stores.read_settings(settings)
-    store = stores.resolve(chosen, project)
-    client, experiment_id = stores.connect(store, chosen.experiment)
+    versions = [name.strip() for name in runs.split("+")]
+    for place, name in enumerate(versions):
+        if _ID.fullmatch(name):
+            tags = _tags(name, settings, project)
+            # A run that used an earlier model names it; one that trained has the version of its session.
+            versions[place] = tags.get("loaded.denoiser") or tags["kedro.session_id"]
+    return "+".join(versions)
+
+
+def _tags(prefix: str, settings: Mapping[str, Any], project: Path) -> dict[str, str]:
+    store = stores.resolve(settings, project)
+    client, experiment_id = stores.connect(store)
     with stores.in_words(store):
-        found = client.search_runs([experiment_id], max_results=_MOST)
-    return "+".join(_version(name, found) if _ID.fullmatch(name) else name for name in names)
-
-
-def _version(name: str, found: list[Any]) -> str:
-    runs = [run for run in found if run.info.run_id.startswith(name)]
+        runs = client.search_runs([experiment_id], f"attributes.run_id LIKE '{prefix}%'")
     if len(runs) != 1:
         what = "No run" if not runs else f"More than one run ({len(runs)})"
         raise PointillistError(
-            f"{what} in MLflow has an id that begins with {name!r}. Copy it from the page of the run "
+            f"{what} in MLflow has an id that begins with {prefix!r}. Copy it from the page of the run "
             "(make ui)."
         )
-    tags = runs[0].data.tags
-    # A run that used an earlier model names it; one that trained has the version of its session.
-    return str(tags.get("loaded.denoiser") or tags["kedro.session_id"])
+    return dict(runs[0].data.tags)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointillist import diffusion
 from pointillist.diffusion.config import Sampling
 from pointillist.errors import PointillistError
 from pointillist.models import TrainedDenoiser
@@ -42,7 +41,7 @@ def signature(sampling: Mapping[str, Any]) -> ModelSignature:
     )
 
 
-class Painter:
+class ServedModel:
     """A denoiser with its sampler."""
 
     def __init__(self, model: TrainedDenoiser, sampling: Sampling) -> None:
@@ -84,11 +83,8 @@ class Painter:
             checked = validate({"seed": seed, "sampling": wanted})
         except PointillistError as error:
             raise _bad_request(str(error)) from None
-        generator = diffusion.devices.generator(seed, "serve")
-        drawn = diffusion.samplers.draw(
-            self._model.denoiser, self._model.density, checked.sampling, generator
-        )
-        return pd.DataFrame(self._model.original(drawn)[:n], columns=["x", "y"])
+        drawn = self._model.sample(n, seed, checked.sampling)
+        return pd.DataFrame(drawn, columns=["x", "y"])
 
 
 def _points_wanted(model_input: Any, otherwise: Any) -> int:
@@ -113,10 +109,10 @@ def _bad_request(message: str) -> Exception:
     return MlflowException(message, error_code=BAD_REQUEST)
 
 
-def _load_pyfunc(data_path: str) -> Painter:
+def _load_pyfunc(data_path: str) -> ServedModel:
     """Return the model of a folder; the name is MLflow's."""
-    from pointillist.tracking.registry import MODEL, SAMPLING
+    from pointillist.tracking.datasets import MODEL, SAMPLING
 
     folder = Path(data_path)
     sampling = Sampling.model_validate(json.loads((folder / SAMPLING).read_text()))
-    return Painter(TrainedDenoiser.read(folder / MODEL), sampling)
+    return ServedModel(TrainedDenoiser.read(folder / MODEL), sampling)

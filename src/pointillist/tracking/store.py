@@ -1,4 +1,4 @@
-"""Where runs are recorded."""
+"""Where runs are recorded: which MLflow, and which experiment of it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from pointillist.datasets import atomic
-from pointillist.errors import PointillistError, reason, redacted
+from pointillist.errors import PointillistError, reason
 from pointillist.groups import Group
+from pointillist.tracking.masking import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 logger = logging.getLogger(__name__)
 
+PORT = 5000
+"""Of `make ui`."""
+
 # Seconds that a request may take: the first, which finds out whether anybody is there, and later
-# ones, uploads among them. MLflow's own patience, minutes long, is for batch jobs.
+# ones, uploads among them. MLflow's own timeout, minutes long, is for batch jobs.
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _FIRST, _LATER = "4", "20"
 
@@ -34,78 +39,115 @@ class StoreAwayError(PointillistError):
 
 
 class Settings(Group):
-    """conf/*/mlflow.yml."""
+    """conf/*/mlflow.yml. MLflow's own variables of the environment win over it."""
 
     tracking_uri: str | None = None
-    """null: an embedded store in the project. MLFLOW_TRACKING_URI in the environment wins."""
+    """null: an embedded store in the project."""
     experiment: str = Field("pointillist", min_length=1)
-    """MLFLOW_EXPERIMENT_NAME, or else MLFLOW_EXPERIMENT_ID, in the environment wins."""
     flush_seconds: float = Field(1.0, gt=0, le=3600)
     """Live metrics are sent about this often."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """An address of MLflow, and where the artifacts of an embedded store lie."""
+    """An address of MLflow, an experiment of it, and where the artifacts of an embedded store lie."""
 
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)
     artifact_location: str | None
     """None: the server decides."""
     named_by: str
     """Which setting gave the address, for messages."""
+    experiment: str | None = "pointillist"
+    experiment_id: str | None = None
+    """Of an experiment that exists, in place of its name or as well."""
+    flush_seconds: float = 1.0
 
     @property
     def shown(self) -> str:
-        """The address as it may be printed: without a name and password in it."""
-        return redacted(self.tracking_uri)
+        """The address as it may be shown."""
+        return self.masked(self.tracking_uri)
 
     @property
     def is_server(self) -> bool:
         """Whether the address is that of a server."""
         return self.tracking_uri.startswith(("http://", "https://"))
 
+    def masked(self, text: str) -> str:
+        """Return `text` without the password or token of the address."""
+        return masked(text, self.tracking_uri)
 
-def read_settings(values: Mapping[str, Any]) -> Settings:
-    """Check the content of mlflow.yml; MLFLOW_EXPERIMENT_NAME in the environment wins.
+    def page(self, experiment_id: str, run_id: str = "", port: int = PORT) -> str:
+        """Return the address of the table of runs, or of a run, in MLflow's pages (`make ui`)."""
+        home = self.shown.partition("?")[0] if self.is_server else f"http://127.0.0.1:{port}"
+        return f"{home.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}".rstrip("/")
 
-    Raises PointillistError naming what is wrong.
+
+def resolve(values: Mapping[str, Any], project: Path) -> Store:
+    """Return the store that mlflow.yml (`values`) or the environment names; else one in the project.
+
+    MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID win, as MLflow has it.
+
+    Raises
+    ------
+    PointillistError
+        If mlflow.yml has an unknown setting or an impossible value.
     """
-    named = os.environ.get("MLFLOW_EXPERIMENT_NAME")
-    try:
-        return Settings.model_validate({**values, **({"experiment": named} if named else {})})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(Settings.model_fields)
-        raise PointillistError(
-            f"conf/*/mlflow.yml, {key}: {first['msg'].lower()}. Known settings: {known}."
-        ) from None
-
-
-def resolve(settings: Settings, project: Path) -> Store:
-    """Return the store: the environment's, else the configuration's, else one in the project."""
-    embedded = (project / "mlartifacts").resolve().as_uri()
-    if address := os.environ.get("MLFLOW_TRACKING_URI"):
-        return _store(address, "MLFLOW_TRACKING_URI", embedded)
-    if settings.tracking_uri:
-        return _store(settings.tracking_uri, "tracking_uri in conf/*/mlflow.yml", embedded)
-    # Quoted, any name of a folder can stand in the address: SQLAlchemy takes it apart again.
-    database = quote((project / "mlflow.db").resolve().as_posix(), safe="/:")
-    return Store(f"sqlite:///{database}", embedded, "the default")
-
-
-def _store(address: str, named_by: str, embedded: str) -> Store:
+    settings = _checked(values)
+    name, number = (os.environ.get(f"MLFLOW_EXPERIMENT_{part}") or None for part in ("NAME", "ID"))
+    database = (project / "mlflow.db").resolve()
+    address, named_by = next(
+        (known, by)
+        for known, by in (
+            (os.environ.get("MLFLOW_TRACKING_URI"), "MLFLOW_TRACKING_URI"),
+            (settings.tracking_uri, "tracking_uri in conf/*/mlflow.yml"),
+            (sqlite_uri(database), "the default"),
+        )
+        if known
+    )
     remote = address.startswith(("http://", "https://"))
-    return Store(address, None if remote else embedded, named_by)
+    return Store(
+        address,
+        None if remote else (project / "mlartifacts").resolve().as_uri(),
+        named_by,
+        name or (None if number else settings.experiment),
+        number,
+        settings.flush_seconds,
+    )
 
 
-def runs_address(server: str, experiment_id: str, run_id: str = "") -> str:
-    """Return the address of the table of runs, or of one run, on a server's pages."""
-    # MLflow itself opens an experiment on a page about language models.
-    return f"{server}/#/experiments/{experiment_id}/runs{f'/{run_id}' if run_id else ''}"
+def configured(project: Path) -> Store:
+    """Return the store of a project by its conf/base and conf/local. Raises PointillistError."""
+    from kedro.config import MissingConfigException
+
+    from pointillist.config_loader import AnywhereConfigLoader
+
+    loader = AnywhereConfigLoader(
+        str(project / "conf"),
+        base_env="base",
+        default_run_env="local",
+        config_patterns={"mlflow": ["mlflow*"]},
+    )
+    try:
+        return resolve(loader["mlflow"], project)
+    except MissingConfigException:
+        return resolve({}, project)
 
 
-def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
+def sqlite_uri(database: Path) -> str:
+    """Return the address of a database, whatever its folder is called.
+
+    MLflow makes the folder of a plain ``sqlite:///PATH`` as it stands, before SQLAlchemy decodes it; the
+    driver's name keeps it from that.
+    """
+    plain = f"sqlite:///{database}"
+    if "?" not in plain and unquote(plain) == plain:
+        return plain
+    from sqlalchemy import URL
+
+    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
+
+
+def connect(store: Store) -> tuple[MlflowClient, str]:
     """Return a client and the id of the experiment, which is created if need be.
 
     Raises
@@ -115,32 +157,47 @@ def connect(store: Store, experiment: str) -> tuple[MlflowClient, str]:
     """
     for noisy in ("alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It would print the address as it is, password and all.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     # It logs a traceback of what it then raises.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
+    _require_encoded(store)
     with in_words(store), _briefly():
         database = _database(store)
         if database is not None and not database.exists():
             logger.info("Creating the MLflow database %s; this takes some seconds, once.", database)
             _create(database)
         client = MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
-        return client, _experiment_id(client, experiment, store.artifact_location)
+        return client, _experiment(client, store).experiment_id
 
 
 @contextmanager
 def in_words(store: Store) -> Iterator[None]:
-    """Turn what a store that can't be used raises into a PointillistError."""
+    """Turn what a store that can't be used raises into a StoreAwayError."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         cure = "Start that server, correct the address" if store.is_server else "Mend that"
         raise StoreAwayError(
             f"MLflow at {store.shown} ({store.named_by}) can't be used: "
-            f"{reason(error)[:200]}\n{cure}, or run without: --params tracking=false"
+            f"{store.masked(reason(error))[:200]}\n{cure}, or run without: --params tracking=false"
+        ) from None
+
+
+def _checked(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(Settings.model_fields)
+        raise PointillistError(
+            f"conf/*/mlflow.yml, {key}: {first['msg'].lower()}. Known settings: {known}."
         ) from None
 
 
@@ -159,15 +216,32 @@ def _briefly() -> Iterator[None]:
         os.environ[_TIMEOUT] = _LATER
 
 
+def _require_encoded(store: Store) -> None:
+    """Raise PointillistError if a server's address can't be read, perhaps for a password in it."""
+    try:
+        urlsplit(store.tracking_uri).port  # noqa: B018 - raises ValueError
+        if store.is_server and " " in store.tracking_uri:
+            raise ValueError
+    except ValueError:
+        raise PointillistError(
+            f"The address of {store.named_by} can't be read. In a name or password / is %2F, @ is %40, "
+            ": is %3A, ? is %3F, # is %23 and a blank %20."
+        ) from None
+
+
 def _database(store: Store) -> Path | None:
-    """Return the file of a plain SQLite store."""
-    prefix, _, path = store.tracking_uri.partition("sqlite:///")
-    plain = not prefix and path and "?" not in path and path != ":memory:"
-    return Path(unquote(path)) if plain else None
+    """Return the file of a plain SQLite store. Raises what SQLAlchemy raises."""
+    if not store.tracking_uri.startswith("sqlite"):
+        return None
+    from sqlalchemy import make_url
+
+    url = make_url(store.tracking_uri)
+    plain = url.database and url.database != ":memory:" and not url.query
+    return Path(url.database or "") if plain else None
 
 
 def _create(database: Path) -> None:
-    """Make the tables in a file aside, then put it in place whole.
+    """Make the tables in a file aside, then put it in place.
 
     Half a database, left by a first run that was stopped, would break all that follow; and two
     first runs at once would trip over each other's tables: the later one waits.
@@ -179,30 +253,52 @@ def _create(database: Path) -> None:
         if database.exists():
             return
         draft = folder.resolve() / database.name
-        address = f"sqlite:///{quote(draft.as_posix(), safe='/:')}"
-        MlflowClient(tracking_uri=address).search_experiments()
+        MlflowClient(tracking_uri=sqlite_uri(draft)).search_experiments()
         draft.replace(database)
 
 
-def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+def _experiment(client: MlflowClient, store: Store) -> Experiment:
+    """Return the store's experiment. Raises PointillistError if it was deleted, or its id is unknown."""
     from mlflow.exceptions import MlflowException
 
-    known = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if known and not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-        return str(client.get_experiment(known).experiment_id)
-    if (found := client.get_experiment_by_name(name)) is not None:
-        if found.lifecycle_stage == "deleted":
+    wanted = store.experiment_id
+    if store.experiment is not None:
+        found = _named(client, store.experiment, store.artifact_location)
+    else:
+        try:
+            found = client.get_experiment(wanted)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
             raise PointillistError(
-                f"The MLflow experiment {name!r} was deleted. Name another in conf/*/mlflow.yml, "
-                f"or restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
-            )
-        return str(found.experiment_id)
+                f"MLFLOW_EXPERIMENT_ID is {wanted!r}, which MLflow at {store.shown} does not have."
+            ) from None
+    if wanted and found.experiment_id != wanted:
+        raise PointillistError(
+            f"MLFLOW_EXPERIMENT_ID is {wanted!r}, but the experiment {store.experiment!r} of "
+            f"MLFLOW_EXPERIMENT_NAME has the id {found.experiment_id!r}. Set one of the two."
+        )
+    if found.lifecycle_stage == "deleted":
+        raise PointillistError(
+            f"The MLflow experiment {found.name!r} was deleted. Name another (experiment in "
+            "conf/*/mlflow.yml, or MLFLOW_EXPERIMENT_NAME), or restore it: mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}"
+        )
+    return found
+
+
+def _named(client: MlflowClient, name: str, artifact_location: str | None) -> Experiment:
+    from mlflow.exceptions import MlflowException
+
+    if (found := client.get_experiment_by_name(name)) is not None:
+        return found
+    # MLflow's pages then open on what a training is about, not on language models.
+    kind = {"mlflow.experimentKind": "custom_model_development"}
     try:
-        # MLflow's pages then open on what a training is about, not on language models.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(name, artifact_location, tags=kind))
+        client.create_experiment(name, artifact_location, tags=kind)
     except MlflowException:
         # Another first run was faster.
         if (found := client.get_experiment_by_name(name)) is None:
             raise
-        return str(found.experiment_id)
+        return found
+    return client.get_experiment_by_name(name)

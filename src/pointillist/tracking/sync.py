@@ -1,4 +1,4 @@
-"""Sending what was kept back while a server was away."""
+"""Sending what MLflow did not take of earlier runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pointillist.errors import PointillistError, reason
-from pointillist.tracking import outbox
 from pointillist.tracking import store as stores
+from pointillist.tracking import unsent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,52 +17,57 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def send(project: Path, client: MlflowClient, address: str) -> int:
-    """Send what waits for the store at `address`, and return how many records that were.
+def send(project: Path, client: MlflowClient, store: stores.Store) -> int:
+    """Send what earlier runs left for `store`, and return of how many of them it has all now.
 
-    What it refuses goes on waiting, and the log says so.
+    What it does not take goes on waiting, and the log says so.
     """
     sent = 0
-    with outbox.kept_back(project / outbox.FOLDER) as found:
-        for run in found:
-            if run.address != address:
+    with unsent.left_behind(project) as found:
+        for file, rest in found:
+            if rest.store != store.shown:
                 continue
-            before = len(run.waiting)
             try:
-                run.send(client)
+                refused = rest.send(client)
             except Exception as error:
-                logger.warning("MLflow still does not take what was kept: %s", reason(error)[:200])
-                return sent + before - len(run.waiting) - run.refused
-            sent += before - run.refused
+                logger.warning(
+                    "MLflow still does not take what is left of run %s: %s",
+                    rest.run_id,
+                    store.masked(reason(error))[:200],
+                )
+                file.write(rest)
+                break
+            file.remove()
+            sent += not refused
     return sent
 
 
 def send_all(project: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Send what waits for the configured store; return how many records were sent, and how many not.
+    """Send what earlier runs left for the configured store; return how many runs it has all of, or not.
 
     Raises
     ------
     PointillistError
-        If something waits and the store can't be reached, or waits for another store.
+        If something is left and the store can't be reached, or it is left for another store.
     """
-    with outbox.kept_back(project / outbox.FOLDER) as found:
-        addresses = {run.address for run in found if run.waiting}
-        before = sum(len(run.waiting) for run in found)
+    if old := [path.name for path in (project / unsent.FOLDER).glob("*.jsonl")]:
+        logger.warning("Release 0.1.0 left %s; only it can send them.", ", ".join(old))
+    with unsent.left_behind(project) as found:
+        addresses = {rest.store for _, rest in found}
     if not addresses:
         return 0, 0
-    chosen = stores.read_settings(settings)
-    store = stores.resolve(chosen, project)
+    store = stores.resolve(settings, project)
     if others := addresses - {store.shown}:
         raise PointillistError(
-            f"What was kept back waits for MLflow at {', '.join(sorted(others))}, not at {store.shown} "
-            f"({store.named_by}). Send it with: MLFLOW_TRACKING_URI=… kedro mlflow-sync"
+            f"Runs are left for MLflow at {', '.join(sorted(others))}, not at {store.shown} "
+            f"({store.named_by}). Send them with: MLFLOW_TRACKING_URI=… kedro mlflow-sync"
         )
     try:
-        client, _ = stores.connect(store, chosen.experiment)
+        client, _ = stores.connect(store)
     except stores.StoreAwayError as error:
         raise stores.StoreAwayError(
-            f"{str(error).splitlines()[0]}\n{before} records wait on; run kedro mlflow-sync again "
-            "when it is back."
+            f"{str(error).splitlines()[0]}\n{len(found)} runs are not there entirely; run kedro "
+            "mlflow-sync again when it is back."
         ) from None
-    sent = send(project, client, store.shown)
-    return sent, before - sent
+    sent = send(project, client, store)
+    return sent, len(found) - sent

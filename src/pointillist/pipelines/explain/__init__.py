@@ -1,1 +1,1 @@
-"""What the network knows: its score, its error, its density, the ways of its points."""
+"""What the network knows: its score, its error, its density, the trajectories of its points."""

@@ -6,7 +6,7 @@ from pointillist.pipelines.explain import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Denoiser -> figures of scores, density and ways, and the film of training."""
+    """Denoiser -> figures of scores, density and trajectories, and the film of training."""
     return Pipeline(
         [
             Node(

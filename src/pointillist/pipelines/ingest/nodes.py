@@ -33,6 +33,7 @@ def collect_points(
         "text": text,
         "max_megabytes": max_megabytes,
         "source": source.model_dump(mode="json"),
+        "content": raw_shape.content,
     }
     if oddity := flatness(points):
         logger.warning(oddity)

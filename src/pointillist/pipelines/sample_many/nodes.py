@@ -102,9 +102,7 @@ def draw_partition(
         where = diffusion.devices.resolve(device)
         generator = diffusion.devices.generator(seed, f"partition {index}", where)
         sampling = Sampling.model_validate({**settings, "n_samples": max(2, size)})
-        drawn = diffusion.samplers.draw(
-            checkpoint.denoiser, checkpoint.density, sampling, generator
-        )
+        drawn = diffusion.chains.draw(checkpoint.denoiser, checkpoint.density, sampling, generator)
         points = checkpoint.original(drawn)[:size]
     finally:
         torch.set_num_threads(threads)

@@ -33,7 +33,7 @@ def compare_samplers(
     cells = diffusion.comparison.cells(
         {"exact": diffusion.denoiser.exact_denoiser(truth, path), "trained": model.denoiser},
         path,
-        diffusion.samplers.start_distribution(model.density, path, "moments", samplers.sigma_max),
+        diffusion.chains.start_distribution(model.density, path, "moments", samplers.sigma_max),
         samplers,
         score,
         partial(diffusion.devices.generator, seed, "samplers: noise", where),

@@ -60,7 +60,7 @@ def train_denoiser(
         diffusion.devices.generator(seed, "train", where),
         state,
     )
-    kept = set(diffusion.training.moments(training, _SNAPSHOTS))
+    kept = set(diffusion.training.snapshot_steps(training, _SNAPSHOTS))
     done = 0 if state is None else int(state["step"])
     for report in checkpoints.kept(track(reports, "Training", training.steps, done=done)):
         if report.step in kept:

@@ -19,8 +19,11 @@ from tests.browser.test_servers import free_port
 from tests.pipelines.test_project import QUICK, run, saved
 
 ELSEWHERE = """
-import sys, mlflow, pandas
+import mlflow, numpy, pandas, pointillist
 model = mlflow.pyfunc.load_model("models:/pointillist-dino@champion")
+points = pointillist.load("models:/pointillist-dino@champion").sample(40, seed=3)
+numpy.testing.assert_array_equal(model.predict(pandas.DataFrame({"n": [40]}), {"seed": 3}), points)
+print()
 print(model.predict(pandas.DataFrame({"n": [40]}), params={"seed": 3, "steps": 8}).to_json())
 """
 
@@ -81,8 +84,8 @@ def test_a_good_bound_does_not_crown_what_samples_badly(promoted, caplog):
     project, versions = promoted
     before = champion(project)
     own = client_of(project).get_run(before.run_id).data.metrics
-    run(project, "sample", run=versions[1], sampling=QUICK["sampling"] | {"steps": 1})
-    run(project, "evaluate")
+    sampled = run(project, "sample", run=versions[1], sampling=QUICK["sampling"] | {"steps": 1})
+    run(project, "evaluate", run=sampled)
     assert client_of(project).get_run(before.run_id).data.metrics == own
     run(project, "promote")
     assert champion(project).version == before.version

@@ -1,4 +1,4 @@
-"""What each configuration painted at some moments of its training, from the same noise."""
+"""What each configuration painted after some steps of its training, from the same noise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointillist.models import ReverseChain, Snapshots, TrainedDenoiser
+from pointillist.sweeps.plan import ENV, LABEL, said
 from pointillist.sweeps.worker import Outcome
 
 if TYPE_CHECKING:
     from pointillist.rendering.sweeps import Row
 
-_MOST_ROWS, _MOMENTS = 12, 6
+_MOST_ROWS, _COLUMNS = 12, 6
 
 
 def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
@@ -24,7 +25,7 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
     Raises
     ------
     PointillistError
-        If a model or its moments can't be read.
+        If a model or its snapshots can't be read.
     """
     from pointillist.rendering import views
     from pointillist.rendering.sweeps import Row
@@ -42,17 +43,13 @@ def rows(project: Path, outcomes: Sequence[Outcome]) -> list[Row]:
             continue
         snapshots, model = Snapshots.read(taken), TrainedDenoiser.read(trained)
         chain, sampling = _file(project, "reverse_chain.safetensors", outcome.version), None
-        if chain is not None and any(
-            n.startswith("sampling.") for n in outcome.trial.configuration
-        ):
+        varied = outcome.trial.configuration
+        if chain is not None and any(n == ENV or n.startswith("sampling.") for n in varied):
             sampling = ReverseChain.read(chain).sampling
         steps, clouds = views.snapshot_samples(snapshots, model, 0, sampling)
-        chosen = [round(k * (len(steps) - 1) / (_MOMENTS - 1)) for k in range(_MOMENTS)]
+        chosen = [round(k * (len(steps) - 1) / (_COLUMNS - 1)) for k in range(_COLUMNS)]
         kept = list(dict.fromkeys(chosen))
-        words = ", ".join(
-            f"{name.rsplit('.', 1)[-1]} = {value}"
-            for name, value in outcome.trial.configuration.items()
-        )
+        words = str(varied.get(LABEL) or ", ".join(said(varied)).replace("=", " = "))
         found.append(Row(words, clouds[kept], [steps[k] for k in kept], model.ghosts()))
     return found
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ _MOST = 50_000
 _PATIENCE, _TRIES_AGAIN = 120.0, 2.0
 
 T = TypeVar("T")
+_trial: ContextVar[Mapping[str, str] | None] = ContextVar("trial", default=None)
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ class Parent:
             If the store can't be reached.
         """
         client, experiment_id, store = _connected(settings, project)
-        about = {**tags, SWEEP: name, PROCESS: _process(), "mlflow.source.name": "pointillist"}
+        about = {**tags, SWEEP: name, PROCESS: this_process(), "mlflow.source.name": "pointillist"}
         with stores.in_words(store):
-            now = time.time_ns() // 1_000_000
-            run = client.create_run(experiment_id, now, about, f"sweep {name}")
+            masked = {key: store.masked(value) for key, value in about.items()}
+            run = client.create_run(experiment_id, tags=masked, run_name=f"sweep {name}")
             return cls(client, experiment_id, client.get_run(run.info.run_id), store)
 
     @classmethod
@@ -72,7 +74,7 @@ class Parent:
         project: Path,
         tags: Mapping[str, str],
     ) -> Parent:
-        """Go on with a sweep that was interrupted, by the first digits of its run's id.
+        """Resume a sweep that was interrupted, by the first digits of its run's id.
 
         Its run must have `tags`, if it has tags of these names.
 
@@ -85,43 +87,19 @@ class Parent:
         client, experiment_id, store = _connected(settings, project)
         with stores.in_words(store):
             found = client.search_runs([experiment_id], f"tags.{SWEEP} LIKE '%'", max_results=_MOST)
-        runs = [run for run in found if prefix and run.info.run_id.startswith(prefix)]
-        runs = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-        if len(runs) != 1:
-            known = ", ".join(
-                f"{run.info.run_id[:8]} ({run.data.tags[SWEEP]})"
-                for run in found
-                if "mlflow.parentRunId" not in run.data.tags
-            )
-            raise PointillistError(
-                f"{'No sweep' if not runs else 'More than one sweep'} in MLflow has an id that begins "
-                f"with {prefix!r}. There are: {known or 'none'}."
-            )
-        if runs[0].data.tags[SWEEP] != name:
-            raise PointillistError(
-                f"{prefix!r} is a run of the sweep {runs[0].data.tags[SWEEP]!r}, not of {name!r}."
-            )
-        had = runs[0].data.tags
-        if any(had.get(tag, value) != value for tag, value in tags.items()):
-            raise PointillistError(
-                f"The sweep {prefix!r} was begun by another command; only --resume may be added: "
-                f"{had.get('kedro.command', '')}"
-            )
-        on, _, pid = had.get(PROCESS, "").rpartition(":")
-        if runs[0].info.status == "RUNNING" and processes.is_there(on, pid):
-            raise PointillistError(
-                f"The sweep {prefix!r} is under way in process {pid}. Wait for its end, or stop it."
-            )
-        parent = cls(client, experiment_id, runs[0], store)
-        client.set_tag(parent.run_id, PROCESS, _process())
-        client.update_run(parent.run_id, "RUNNING")
-        return parent
+            parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+            run = _the_one(parents, prefix)
+            masked = {key: store.masked(value) for key, value in tags.items()}
+            _require_resumable(run, prefix, name, masked)
+            client.set_tag(run.info.run_id, PROCESS, this_process())
+            client.update_run(run.info.run_id, "RUNNING")
+        return cls(client, experiment_id, run, store)
 
     def finished(self) -> dict[str, Child]:
-        """Return the finished trials by key, after marking those KILLED whose process is no more."""
+        """Return the finished trials by key, after marking those KILLED whose process has ended."""
+        self.put_right()
         with stores.in_words(self._store):
-            put_right(self._client, self._experiment_id)
-            return finished_children(self._client, self._experiment_id, self.run_id)
+            return _finished(self._client, self._experiment_id, self.run_id)
 
     def log(self, files: Mapping[str, Path], metrics: Mapping[str, float]) -> None:
         """Record the table, the pictures and the best trial's metrics."""
@@ -140,9 +118,25 @@ class Parent:
             self._client.set_terminated(self.run_id, status)
 
     def put_right(self) -> None:
-        """Mark as KILLED what was cut off on this machine, as `put_right` does."""
+        """Mark as KILLED what was cut off on this machine, as `mark_killed` does."""
         with stores.in_words(self._store):
-            put_right(self._client, self._experiment_id)
+            mark_killed(self._client, self._experiment_id)
+
+
+@contextmanager
+def trial_of(parent_run_id: str, key: str, sweep: str, name: str) -> Iterator[None]:
+    """Let the runs of the block be the trial `key` of a sweep: children of its run, called `name`."""
+    tags = {"mlflow.parentRunId": parent_run_id, "mlflow.runName": name, KEY: key, SWEEP: sweep}
+    token = _trial.set(tags)
+    try:
+        yield
+    finally:
+        _trial.reset(token)
+
+
+def tags_of_trial() -> Mapping[str, str]:
+    """Return the tags that a run has as a trial; none outside `trial_of`."""
+    return _trial.get() or {}
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -161,8 +155,35 @@ def patiently(call: Callable[[], T]) -> T:
             time.sleep(_TRIES_AGAIN)
 
 
-def finished_children(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, Child]:
-    """Return the finished trials of the sweep `run_id` by key."""
+def _the_one(parents: list[Run], prefix: str) -> Run:
+    """Return the sweep's run whose id begins with `prefix`. Raises PointillistError naming all."""
+    runs = [run for run in parents if prefix and run.info.run_id.startswith(prefix)]
+    if len(runs) != 1:
+        known = ", ".join(f"{run.info.run_id[:8]} ({run.data.tags[SWEEP]})" for run in parents)
+        raise PointillistError(
+            f"{'No sweep' if not runs else 'More than one sweep'} in MLflow has an id that begins "
+            f"with {prefix!r}. There are: {known or 'none'}."
+        )
+    return runs[0]
+
+
+def _require_resumable(run: Run, prefix: str, name: str, tags: Mapping[str, str]) -> None:
+    had = run.data.tags
+    if had[SWEEP] != name:
+        raise PointillistError(f"{prefix!r} is a run of the sweep {had[SWEEP]!r}, not of {name!r}.")
+    if any(had.get(tag, value) != value for tag, value in tags.items()):
+        raise PointillistError(
+            f"The sweep {prefix!r} was begun by another command; only --resume may be added: "
+            f"{had.get('kedro.command', '')}"
+        )
+    on, _, pid = had.get(PROCESS, "").rpartition(":")
+    if run.info.status == "RUNNING" and processes.is_there(on, pid):
+        raise PointillistError(
+            f"The sweep {prefix!r} is under way in process {pid}. Wait for its end, or stop it."
+        )
+
+
+def _finished(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, Child]:
     query = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'FINISHED'"
     return {
         run.data.tags[KEY]: Child(
@@ -177,7 +198,7 @@ def child(run_id: str, key: str, settings: Mapping[str, Any], project: Path) -> 
     """Return the trial `key` of the sweep `run_id` if it was finished."""
     client, experiment_id, store = _connected(settings, project)
     with stores.in_words(store):
-        return finished_children(client, experiment_id, run_id).get(key)
+        return _finished(client, experiment_id, run_id).get(key)
 
 
 def record_failure(
@@ -189,29 +210,29 @@ def record_failure(
         query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`{KEY}` = '{tags[KEY]}'"
         runs = client.search_runs([experiment_id], query)
         if all(run.info.status == "KILLED" for run in runs):
-            about = {"mlflow.parentRunId": run_id, PROCESS: _process(), **tags, "error": error}
+            about = {"mlflow.parentRunId": run_id, PROCESS: this_process(), **tags}
+            about["error"] = store.masked(error)
             name = about.pop("mlflow.runName", None)
             run = client.create_run(experiment_id, tags=about, run_name=name)
             client.set_terminated(run.info.run_id, "FAILED")
 
 
-def put_right(client: MlflowClient, experiment_id: str) -> None:
-    """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
+def mark_killed(client: MlflowClient, experiment_id: str) -> None:
+    """Mark the runs as KILLED whose process, on this machine, has ended without saying so."""
     query = "attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment_id], query):
         on, _, pid = run.data.tags.get(PROCESS, "").rpartition(":")
-        if pid.isdigit() and processes.is_over(on, int(pid)):
+        if processes.is_over(on, pid):
             client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _connected(
     settings: Mapping[str, Any], project: Path
 ) -> tuple[MlflowClient, str, stores.Store]:
-    chosen = stores.read_settings(settings)
-    store = stores.resolve(chosen, project)
-    client, experiment_id = stores.connect(store, chosen.experiment)
-    return client, experiment_id, store
+    store = stores.resolve(settings, project)
+    return *stores.connect(store), store
 
 
-def _process() -> str:
-    return f"{processes.host()}:{os.getpid()}"
+def this_process() -> str:
+    """Return what the tag PROCESS says of this process."""
+    return f"{processes.host()}:{processes.this()}"

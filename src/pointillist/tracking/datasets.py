@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +14,7 @@ from kedro.io.core import AbstractDataset, DatasetError
 
 from pointillist.datasets import Package
 from pointillist.diffusion.config import Sampling
-from pointillist.errors import PointillistError
-from pointillist.models.tensors import encode
+from pointillist.models.tensors import encode, sealed
 from pointillist.tracking import store as stores
 from pointillist.version import __version__
 
@@ -32,32 +31,15 @@ _MOST = 50_000
 _FOLDER = "serving"
 
 
-class InMlflow:
-    """Something that lies in the store of runs, which the hook makes known before a run."""
-
-    _settings: Mapping[str, Any] | None = None
-    _project = Path()
-
-    def bind(self, settings: Mapping[str, Any], project: Path) -> None:
-        """Take the settings of mlflow.yml, and the folder of the project."""
-        self._settings, self._project = settings, project
-
-    def _connect(self) -> tuple[MlflowClient, str, stores.Store]:
-        if self._settings is None:
-            raise PointillistError(
-                "This dataset lies in MLflow, which only a run of a pipeline knows."
-            )
-        settings = stores.read_settings(self._settings)
-        store = stores.resolve(settings, self._project)
-        client, experiment_id = stores.connect(store, settings.experiment)
-        return client, experiment_id, store
-
-
-class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
+class TrainingRunsDataset(AbstractDataset[None, "pd.DataFrame"]):
     """The trainings of the experiment as they were evaluated, one row an evaluation. Read only."""
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, credentials: Mapping[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Take the credentials that the hooks provide: settings of mlflow.yml, folder of the project."""
         self.metadata = metadata
+        self._credentials = credentials
 
     def load(self) -> pd.DataFrame:
         """Return run_id, shape and version of the training, the sampling, and every final metric.
@@ -67,12 +49,13 @@ class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
         """
         import pandas as pd
 
-        client, experiment_id, store = self._connect()
+        client, experiment_id, store = _connected(self._credentials)
         with stores.in_words(store):
             runs = client.search_runs(
                 [experiment_id], "attributes.status = 'FINISHED'", max_results=_MOST
             )
-        return pd.DataFrame([row for run in runs if (row := _evaluation(run)) is not None])
+        known = {run.info.run_id for run in runs}
+        return pd.DataFrame([row for run in runs if (row := _evaluation(run, known)) is not None])
 
     def save(self, data: None) -> None:  # noqa: ARG002 - Kedro's signature
         """Refuse: trainings record themselves."""
@@ -82,30 +65,38 @@ class TrainingRunsDataset(InMlflow, AbstractDataset[None, "pd.DataFrame"]):
         return {}
 
 
-def _evaluation(run: Run) -> dict[str, Any] | None:
-    """Return the row of a run that trained or evaluated, or None."""
-    tags, params = run.data.tags, run.data.params
-    stages = tags.get("kedro.pipelines", "").split("+")
-    trained = "train" in stages
-    training = run.info.run_id if trained else tags.get("training_run_id")
-    if training is None or not {"train", "evaluate"} & {*stages}:
+def _connected(credentials: Mapping[str, Any]) -> tuple[MlflowClient, str, stores.Store]:
+    store = stores.resolve(credentials["settings"], Path(credentials["project"]))
+    return *stores.connect(store), store
+
+
+def _evaluation(run: Run, known: Collection[str]) -> dict[str, Any] | None:
+    """Return the row of a run that trained or evaluated, or None; `known` are ids of finished runs."""
+    tags = run.data.tags
+    stages = {*tags.get("kedro.pipelines", "").split("+")}
+    if not {"train", "evaluate"} & stages:
         return None
-    prefix = "sampling."
-    used = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+    training, prefix = tags.get("training_run_id"), "sampling."
+    used = {k.removeprefix(prefix): v for k, v in run.data.params.items() if k.startswith(prefix)}
     return {
-        "run_id": training,
+        # A training that was not recorded, or was deleted, has no run but that of the evaluation.
+        "run_id": training if training in known else run.info.run_id,
         "shape": tags.get("shape"),
-        "version": tags.get("kedro.session_id" if trained else "loaded.denoiser"),
+        "version": tags.get("kedro.session_id" if "train" in stages else "loaded.denoiser"),
         "sampling": {name: None if value == "None" else value for name, value in used.items()},
         **run.data.metrics,
     }
 
 
-class ChampionDataset(InMlflow, AbstractDataset[Package, None]):
+class ChampionDataset(AbstractDataset[Package, None]):
     """The registered model that has the alias champion."""
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, credentials: Mapping[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Take the credentials that the hooks provide: settings of mlflow.yml, folder of the project."""
         self.metadata = metadata
+        self._credentials = credentials
 
     def load(self) -> None:
         """Refuse: MLflow loads it."""
@@ -113,7 +104,7 @@ class ChampionDataset(InMlflow, AbstractDataset[Package, None]):
 
     def save(self, data: Package) -> None:
         """Log the model as a pyfunc, register it, and give it the alias, unless it has it already."""
-        client, _, store = self._connect()
+        client, _, store = _connected(self._credentials)
         with stores.in_words(store):
             version = _version_of(client, data) or _register(client, data)
             client.set_registered_model_alias(data.name, ALIAS, version)
@@ -134,7 +125,7 @@ def downloaded(uri: str, project: Path) -> Iterator[tuple[Path, Sampling]]:
     """
     from mlflow.artifacts import download_artifacts
 
-    store = stores.resolve(stores.Settings(), project)
+    store = stores.configured(project)
     with TemporaryDirectory() as folder, stores.in_words(store):
         place = Path(download_artifacts(uri, dst_path=folder, tracking_uri=store.tracking_uri))
         [file] = place.rglob(MODEL)
@@ -165,7 +156,9 @@ def _register(client: MlflowClient, package: Package) -> str:
     with TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        (data / MODEL).write_bytes(encode(package.model.to_tensors()))
+        (data / MODEL).write_bytes(
+            encode(sealed(package.model.to_tensors(), package.model.version))
+        )
         (data / SAMPLING).write_text(json.dumps(dict(package.sampling)))
         place = Path(folder) / _FOLDER
         # Found by the name of a module: nothing is pickled.

@@ -1,0 +1,159 @@
+"""What training draws: noisy points at many noise levels, and what the network should answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pointillist.diffusion.config import Training
+from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
+from pointillist.diffusion.schedules import Path
+
+# Batches drawn at once: on so few points, starting an operation costs more than the operation.
+_AHEAD = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Noisy points and the posterior means that the network should answer with."""
+
+    x: Tensor
+    """x_t, (B, 2)."""
+    t: Tensor
+    """Times of the path, (B,)."""
+    target: Tensor
+    """Target of x_0, (B, 2)."""
+    weight: Tensor
+    """How much more often than drawn the point's noise level should count, (B,)."""
+
+    def every(self, k: int) -> Batch:
+        """Return each k-th point: noise levels are even along a batch, so they stay so."""
+        return Batch(self.x[::k], self.t[::k], self.target[::k], self.weight[::k])
+
+
+class Batches(Iterator[Batch]):
+    """Training batches without end, which can be resumed where they were.
+
+    Exact targets are right wherever they are asked for, not only where the data puts x_t. So with
+    them each point's noise is widened by a factor from [1, ``training.noise_spread``], and the
+    network learns what to do with the stray points that it would hardly ever see.
+    """
+
+    def __init__(
+        self, density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
+    ) -> None:
+        self._density, self._path, self._training = density, path, training
+        self._generator = generator
+        self._size = min(training.batch_size, training.dataset_size or training.batch_size)
+        self._epochs = _Epochs(density, training, generator) if training.dataset_size else None
+        self._draw = uniform_draws(self._size, training.draws, generator)
+        self._levels = noise_level_draws(path, density.bandwidth, training.noise_exponent)
+        self._block: Iterator[Batch] = iter(())
+        self._begin_block()
+
+    def __next__(self) -> Batch:
+        """Return the next batch."""
+        if self._taken == _AHEAD:
+            self._begin_block()
+        self._taken += 1
+        return next(self._block)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return where the batches are: tensors that `resume` takes, on the CPU."""
+        return {**self._block_start, "taken": torch.tensor(self._taken)}
+
+    def state_before(self) -> dict[str, Tensor]:
+        """Return where they were one batch ago."""
+        return {**self._block_start, "taken": torch.tensor(self._taken - 1)}
+
+    def resume(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state`: the same batches follow as followed there."""
+        self._generator.set_state(state["generator"])
+        if self._epochs is not None:
+            order = state["order"].to(self._density.anchors.device)
+            self._epochs.order, self._epochs.position = order, int(state["position"])
+        self._begin_block()
+        for _ in range(int(state["taken"])):
+            next(self)
+
+    def _begin_block(self) -> None:
+        self._block_start = {"generator": self._generator.get_state()}
+        if self._epochs is not None:
+            self._block_start["order"] = self._epochs.order
+            self._block_start["position"] = torch.tensor(self._epochs.position)
+        self._taken, self._block = 0, self._next_block()
+
+    def _next_block(self) -> Iterator[Batch]:
+        density, path, training = self._density, self._path, self._training
+        exact = training.target == "posterior"
+        spread = training.noise_spread if exact else 1.0
+        u = self._draw(_AHEAD).flatten(0, 1)
+        if self._epochs is None:
+            source = density.anchor_at(u[:, 1])
+            x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
+        else:
+            x0, source = self._epochs.take(_AHEAD)
+        t, weight = self._levels(u[:, 0])
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
+        x = alpha[:, None] * x0 + sigma[:, None] * eps
+        if not exact:
+            yield from map(Batch, *(part.split(self._size) for part in (x, t, x0, weight)))
+            return
+        for i in range(0, len(x), self._size):
+            rows = slice(i, i + self._size)
+            truth = density
+            if len(density.anchors) > training.reference_anchors:
+                truth = reference_mixture(
+                    density, source[rows], training.reference_anchors, self._generator
+                )
+            target = truth.denoise(x[rows], alpha[rows], sigma[rows])
+            yield Batch(x[rows], t[rows], target, weight[rows])
+
+
+class _Epochs:
+    """One fixed draw of points and their anchors, walked through in shuffled epochs."""
+
+    def __init__(
+        self, density: GaussianMixture, training: Training, generator: torch.Generator
+    ) -> None:
+        size = training.dataset_size or training.batch_size
+        self._points = density.sample(size, generator)
+        self._generator, self._batch_size = generator, training.batch_size
+        # The last, smaller batch of an epoch is left out, unless there is no other.
+        self._whole = max(1, size // training.batch_size) * training.batch_size
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        x0 = self._points[0]
+        self.order = torch.randperm(len(x0), generator=self._generator, device=x0.device)
+        self.position = 0
+        """Points of this epoch that were taken."""
+
+    def take(self, batches: int) -> tuple[Tensor, Tensor]:
+        """Return the points and anchors of the next `batches` batches."""
+        index = []
+        for _ in range(batches):
+            if self.position >= min(self._whole, len(self.order)):
+                self._shuffle()
+            index.append(self.order[self.position : self.position + self._batch_size])
+            self.position += self._batch_size
+        chosen = torch.cat(index)
+        return self._points[0][chosen], self._points[1][chosen]
+
+
+def reference_mixture(
+    density: GaussianMixture, source: Tensor, size: int, generator: torch.Generator
+) -> GaussianMixture:
+    """Return a mixture of about `size` anchors that contains the batch's true sources.
+
+    Stable target field (Xu et al. 2023, section 4, algorithm 1): the posterior mean over a
+    reference batch that holds the true source is a consistent estimate at a cost that does not grow
+    with N. Anchors are drawn by their weights, so that in the subset they count alike.
+    """
+    extra = density.draw_anchors(max(0, size - len(source)), generator)
+    return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)

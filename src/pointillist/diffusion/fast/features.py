@@ -1,0 +1,53 @@
+"""Fourier features in one pass, without those that have faded away."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+# Beside features of 1, what is multiplied by exp(-18) isn't there: half a unit in the last place of
+# single precision is 3e-8. Much smaller factors would make numbers that processors are slow with.
+_LEAST_EXPONENT = -18.0
+
+
+def cos_and_sin(x: Tensor, frequencies: Tensor) -> Tensor:
+    """Return cos and sin of x (B, d) @ frequencies (features, d).T, side by side: (B, 2 * features).
+
+    sin(p) = cos(p - pi / 2): one pass over one tensor serves both. The phases are one more column of
+    the product: adding them would be another pass.
+    """
+    zeros = frequencies.new_zeros(len(frequencies), 1)
+    phases = torch.cat((zeros, zeros - math.pi / 2))
+    ones = nn.functional.pad(x, (0, 1), value=1.0)
+    return (ones @ torch.cat((frequencies.repeat(2, 1), phases), 1).T).cos_()
+
+
+def faded_features(
+    x: Tensor, deviation: Tensor, frequencies: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return f and w with f @ w.T = IntegratedFourierFeatures(x, deviation) @ weight.T.
+
+    Noise that all points share, a `deviation` (), fades the columns of `weight` instead of every row
+    of features, and on a CPU, frequencies that have faded away are left out of both: the last ones.
+    """
+    if deviation.ndim:
+        fading = (
+            _exponents(deviation.reshape(-1, 1), frequencies).clamp_(min=_LEAST_EXPONENT).exp_()
+        )
+        features = cos_and_sin(x, frequencies)
+        features.unflatten(-1, (2, -1)).mul_(fading[:, None])
+        return features, weight
+    exponents = _exponents(deviation, frequencies)
+    alive = len(exponents)
+    if exponents.device.type == "cpu":  # An accelerator would have to be waited for.
+        alive = int(torch.count_nonzero(exponents > _LEAST_EXPONENT))
+    fading = exponents[:alive].clamp(min=_LEAST_EXPONENT).exp()
+    faded = weight.unflatten(1, (2, -1))[..., :alive] * fading
+    return cos_and_sin(x, frequencies[:alive]), faded.flatten(1)
+
+
+def _exponents(deviation: Tensor, frequencies: Tensor) -> Tensor:
+    """Return the logarithms of what is left of each frequency, (..., features)."""
+    return deviation.square() * (-0.5 * frequencies.square().sum(-1))

@@ -1,0 +1,1 @@
+"""Samples for tools that read no Parquet."""
