@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
 
 from pointillist import cli
+from tests.pipelines.test_project import QUICK_TEXT, kedro
 
 DAMAGED_PARAMETERS = {
     "shpae: cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
@@ -45,10 +46,11 @@ def test_run_has_the_options_and_the_help_of_kedros_own():
         (["--pipelines", "trian"], "Pipeline 'trian' is unknown. Did you mean 'train'?"),
         (
             ["--pipelines", "ingest,nope"],
-            "Known: compare, evaluate, explain, gallery, ingest",
+            "Known: compare, evaluate, explain, export, gallery, ingest",
         ),
         (["--pipeline", "nope"], "Pipeline 'nope' is unknown."),
         (["--runner", "ThredRunner"], "Did you mean 'ThreadRunner'?"),
+        (["--runner", "ParallelRunner"], "ParallelRunner can't be used: stages hand"),
         (["--load-versions", "denoiser"], "Expected the form of 'load_versions'"),
         (["--pipeline", "train", "--pipelines", "train"], "cannot be used together"),
     ],
@@ -130,4 +132,33 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(project):
     os.close(keyboard)
     assert process.wait(timeout=60) == 130, shown.decode(errors="replace")
     assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > 0
-    assert shown.strip().endswith(b"Stopped.")
+    assert shown.strip().endswith(b"Stopped. The same command with resume=true continues a training.")
+
+
+def test_a_place_without_a_project_is_said_in_two_lines(tmp_path):
+    command = [sys.executable, "-m", "pointillist"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Run in the folder of a project" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_terminal_without_a_sign_for_a_letter_shows_a_question_mark(project):
+    """The work is done by then; the summary must not end the run."""
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(project / "src")}
+    command = [sys.executable, "-m", "kedro", "run", "--params", f"{QUICK_TEXT},text=Ünï"]
+    result = subprocess.run(
+        command, cwd=project, env=ascii_only, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "?n?: samples beside the truth" in result.stdout
+
+
+def test_parameters_without_effect_are_named(project):
+    assert kedro(project, "run", "--pipelines", "train", "--params", QUICK_TEXT).returncode == 0
+    given = "schedule.kind=linear,sampling.eta=0.5,sampling.n_samples=100,tracking=false"
+    result = kedro(project, "run", "--pipelines", "sample", "--params", given)
+    said = result.stdout + result.stderr
+    assert "schedule.kind has no effect here: only train takes it." in said
+    assert "sampling.eta has no effect on dpmpp_2m_sde." in said
+    assert "n_samples has no effect" not in said

@@ -8,6 +8,7 @@ from kedro.framework.startup import bootstrap_project
 
 from pointillist.errors import PointillistError, causes
 from pointillist.models import TrainedDenoiser
+from pointillist.shapes.naming import name_from
 
 TINY = {
     "tracking": False,
@@ -36,6 +37,16 @@ def test_a_shape_has_one_spelling_in_paths_checkpoint_and_commands(project, caps
     assert model.parts[-4] == "Python"
     assert TrainedDenoiser.read(model).shape == "Python"
     assert "kedro run --pipelines sample --params shape=Python" in capsys.readouterr().out
+
+
+def test_what_is_given_takes_the_place_of_the_source_in_globals(project):
+    """There, a word may be a number to YAML."""
+    (project / "conf" / "local" / "globals.yml").write_text("text: 2024\nshape: CAT\n")
+    run(project, "ingest")
+    run(project, "ingest", shape="heart")
+    run(project, "ingest", text="${seed}".replace("$", "\\$"))
+    made = {path.name for path in (project / "data" / "02_intermediate").iterdir()}
+    assert made == {"2024", "heart", name_from("${seed}")}
 
 
 def test_a_damaged_table_is_named_with_reason_and_cure(project):

@@ -39,36 +39,33 @@ def test_the_same_source_is_taken_wherever_it_is(trained):
     assert sampled(trained) == 5
 
 
-@pytest.mark.parametrize(
-    ("given", "other"),
-    [
-        ({"shape_file": "x/boat.csv"}, "not on x/boat.csv"),
-        ({"shape": "boat", "text": "Ahoy"}, "not on the word 'Ahoy'"),
-        ({"shape": "boat", "shape_file": "x/boat.csv"}, "not on x/boat.csv"),
-    ],
-)
-def test_another_source_of_the_same_name_is_refused(trained, given, other):
+def test_another_source_of_the_same_name_is_refused_unless_the_run_is_named(trained):
     (trained / "x").mkdir()
     (trained / "x" / "boat.csv").write_text(SQUARE)
-    with pytest.raises(PointillistError, match=other) as error:
-        run(trained, "sample", **given)
-    assert "trained on shape_file=boat.svg" in str(error.value)
+    others = {
+        "x/boat.csv": {"shape": "boat", "shape_file": "x/boat.csv"},
+        "the word 'Ahoy'": {"shape": "boat", "text": "Ahoy"},
+    }
+    for other, given in others.items():
+        with pytest.raises(PointillistError) as error:
+            run(trained, "sample", **given)
+        said = str(error.value)
+        assert f"trained on shape_file=boat.svg, not on {other}" in said
     assert sampled(trained) == 0
-    version = str(error.value).split("run=")[1].split(",")[0]
-    run(trained, "sample", run=version, **given)
+    run(trained, "sample", shape="boat", text="Ahoy", run=said.split("run=")[1].split(",")[0])
     assert sampled(trained) == 1
 
 
 def test_a_word_is_not_the_built_in_shape_of_its_name(project):
     run(project, "train", text="cat")
     run(project, "sample", text="cat")
-    with pytest.raises(PointillistError, match="trained on text=cat, not on Data Morph"):
+    with pytest.raises(PointillistError, match="trained on text=cat, not on the built-in cat"):
         run(project, "sample", shape="cat")
     assert sampled(project) == 1
 
 
 def test_points_of_this_run_are_the_model_s(project):
     run(project, "train", shape="heart", source={"n_points": 50})
-    with pytest.raises(PointillistError, match="not on the points of this run"):
+    with pytest.raises(PointillistError, match="not on those of this run"):
         run(project, "ingest", "sample", shape="heart", source={"n_points": 60})
     run(project, "ingest", "sample", shape="heart", source={"n_points": 50})

@@ -27,7 +27,7 @@ from pointillist.errors import PointillistError, first_line, nearest
 from pointillist.groups import flatten
 from pointillist.terminal import accept_any_text, display
 
-_RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+_RUNNERS = ("SequentialRunner", "ThreadRunner")
 
 
 class _Run(click.Command):
@@ -50,6 +50,11 @@ class _Run(click.Command):
         chosen = ctx.params.get("runner")
         if chosen and "." not in chosen and not hasattr(runner, chosen):
             _require_known("Runner", chosen, _RUNNERS)
+        if chosen and chosen.rpartition(".")[2] == "ParallelRunner":
+            raise click.ClickException(
+                "ParallelRunner can't be used: stages hand each other objects within one process. The "
+                "default and ThreadRunner work; kedro sweep --workers N has many runs side by side."
+            )
         try:
             with _in_words():
                 return super().invoke(ctx)

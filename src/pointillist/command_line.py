@@ -53,6 +53,11 @@ def write(values: Mapping[str, Any]) -> str:
     return shlex.quote(",".join(parts))
 
 
+def literal(text: str) -> str:
+    """Return `text` as a value of a configuration that interpolates: ${...} stays as it is."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
 def source(parameters: Parameters, **others: Any) -> str:
     """Return what names a run's shape and source again, and `others` unless None, for a shell."""
     named = naming.source(parameters.shape, parameters.shape_file, parameters.text)
@@ -83,8 +88,7 @@ def _typed(name: str, value: str) -> str:
         raise click.UsageError(
             f"--params: {name} can't be ???, which is OmegaConf's missing value."
         )
-    # What the configuration would take for a reference to another value is text here.
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    return literal(value)
 
 
 def _yaml(name: str, value: str) -> Any:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pointillist import shapes
+from pointillist.command_line import literal
 from pointillist.errors import PointillistError, first_line, nearest
 from pointillist.parameters import SOURCE
 from pointillist.shapes import naming
@@ -49,20 +50,19 @@ def read_parameters(context: KedroContext) -> dict[str, Any]:
 def _name_shape(loader: OmegaConfigLoader, data: Path) -> None:
     """Put the one name of the shape where the catalog and the parameters' files look it up.
 
-    What is given takes the place of all that globals.yml says of the source. A shape that is no name is
-    left as it is: the check of the parameters refuses it.
+    What is given takes the place of all that globals.yml says of the source; a word there may be a
+    number to YAML. A shape that is no name is left as it is: the check of the parameters refuses it.
     """
     given: dict[str, Any] = loader.runtime_params
     everywhere: dict[str, Any] = loader["globals"]
     values: Any = everywhere | {"shape": None}
     if any(given.get(name) is not None for name in SOURCE):
-        given.update({name: given.get(name) for name in SOURCE})
-        # In text that was typed, references to other values are escaped.
-        values = OmegaConf.to_container(
-            OmegaConf.create({n: given[n] for n in SOURCE}), resolve=True
-        )
+        typed = OmegaConf.create({name: given.get(name) for name in SOURCE})
+        values = OmegaConf.to_container(typed, resolve=True)
     shape, shape_file, text = (
         None if values.get(name) is None else str(values[name]) for name in SOURCE
     )
     if shape is None or naming.is_name(shape):
-        given["shape"] = shapes.name_of(shape, shape_file, text, str(everywhere["shape"]), data)
+        shape = shapes.name_of(shape, shape_file, text, str(everywhere["shape"]), data)
+    named = zip(SOURCE, (shape, shape_file, text), strict=True)
+    given.update({name: None if value is None else literal(value) for name, value in named})

@@ -1,6 +1,6 @@
-"""Whether the model that a run loads was trained on the shape that the run is about.
+"""Whether the model that a run loads was trained on the source of the run's shape.
 
-Names don't say: a file is edited, `text=cat` and `shape=cat` share a name.
+The name doesn't tell: files are edited, and `text=cat` has the name of `shape=cat`.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class Provenance:
         Raises
         ------
         PointillistError
-            If it was trained on other points than the run's, or on another source. A source that is gone
-            or can't be read, and a built-in shape of the package, decide nothing.
+            If it was trained on another source than the run's. Where the model's file is gone or the
+            run's can't be read, and where both are built-in shapes, nothing is raised.
         """
         if self._model is None:
             self._model = model
             if model.origin and (source := self._other_source(model)):
-                raise self._refusal(f"not on {source}")
+                raise self._refusal(source)
         self._compare()
 
     def _compare(self) -> None:
         if self._model and self._points not in ("", self._model.shape_digest):
-            raise self._refusal("not on the points of this run")
+            raise self._refusal("those of this run")
 
     def _other_source(self, model: TrainedDenoiser) -> str | None:
         """Return what the run's source is if the model's is another."""
@@ -64,32 +64,39 @@ class Provenance:
             )
         except PointillistError:
             return None
+        is_own = found.kind in ("file", "word")
+        about = found.about if is_own else f"the built-in {found.name}"
         if trained.get("text") != found.text:
-            return found.about
-        if found.kind == "file":
-            return None if self._holds_points_of(model, found) else found.about
-        # A built-in shape of the name of a file that was given then, and is still there.
+            return about
+        if is_own:
+            return None if self._holds_points_of(model, found) else about
+        # The name of a file that was given then, and is still there.
         given = trained.get("shape_file")
-        return found.about if given and Path(given).is_file() else None
+        return about if given and Path(given).is_file() else None
 
     def _holds_points_of(self, model: TrainedDenoiser, found: shapes.Origin) -> bool:
         """Tell whether a file is the one that the model was trained on, or gives the same points."""
         try:
-            if found.path and digests.of_file(found.path) == model.origin.get("content"):
+            if found.path is None or digests.of_file(found.path) == model.origin.get("content"):
                 return True
+            material = shapes.read(found, self._parameters.max_megabytes)
             options = Source.model_validate(model.origin["source"])
-            points = shapes.read(found, self._parameters.max_megabytes).place(options)
         except (PointillistError, OSError, KeyError, ValidationError):
             return True
+        try:
+            points = material.place(options)
+        except PointillistError:
+            # The model's own source was placed with these options.
+            return False
         return shapes.digest(points.to_numpy()) == model.shape_digest
 
-    def _refusal(self, reason: str) -> PointillistError:
+    def _refusal(self, others: str) -> PointillistError:
         assert self._model is not None
-        name, origin = self._parameters.shape, self._model.origin
+        model, origin = self._model, self._model.origin
         given = {key: origin[key] for key in ("shape_file", "text") if origin.get(key)}
-        trained = f"on {command_line.write(given)}" if given else "on other points"
+        trained = command_line.write(given) if given else "other points"
         return PointillistError(
-            f"The denoiser of {name!r} was trained {trained}, {reason}. Take it all the same: --params "
-            f"run={self._model.version}, or make it again: kedro run --params "
-            f"{command_line.source(self._parameters)}"
+            f"The denoiser of {model.shape!r} was trained on {trained}, not on {others}.\nMake it again: "
+            f"kedro run --params {command_line.source(self._parameters)}, or take it as it is: --params "
+            f"run={model.version}"
         )

@@ -155,7 +155,7 @@ def test_the_address_that_is_printed_is_the_table_of_runs(finished, ui, watched)
     printed = re.search(r"Runs: (\S+)", (finished / "pointillist.tracking.log").read_text())
     assert printed[1].startswith(ui)
     watched.page.goto(printed[1])
-    watched.page.get_by_text("dino report", exact=True).first.wait_for(timeout=60_000)
+    watched.page.get_by_text("dino gallery", exact=True).first.wait_for(timeout=60_000)
 
 
 def test_mlflow_opens_the_run_with_metrics_pictures_and_report(finished, ui, watched):

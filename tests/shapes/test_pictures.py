@@ -22,13 +22,14 @@ def save(folder, image: Image.Image, name: str = "picture.png", **options):
 
 def place(ink, n=500, **options):
     defaults = {"invert": False, "threshold": 0.1, "contrast": 1.0, "seed": 0, "source": "it"}
-    return pictures.place(np.asarray(ink, np.float32), n, **(defaults | options))
+    dark = np.asarray(ink, np.float32)
+    return pictures.place(pictures.Ink(dark, 1 - dark), n, **(defaults | options))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.jpeg", "a.webp"])
 @pytest.mark.parametrize(("grey", "ink"), [(0, 1), (255, 0), (102, 0.6)])
 def test_ink_is_what_lacks_of_white(tmp_path, name, grey, ink):
-    found = pictures.read(save(tmp_path, Image.new("L", (30, 20), grey), name))
+    found = pictures.read(save(tmp_path, Image.new("L", (30, 20), grey), name)).dark
     assert found.shape == (20, 30)
     np.testing.assert_allclose(found, ink, atol=0.02)
 
@@ -47,28 +48,28 @@ def test_ink_is_what_lacks_of_white(tmp_path, name, grey, ink):
 )
 def test_every_kind_of_pixel_is_understood(tmp_path, mode, colour, ink):
     image = Image.new(mode, (9, 9), colour)
-    found = pictures.read(save(tmp_path, image))
+    found = pictures.read(save(tmp_path, image)).dark
     np.testing.assert_allclose(found, ink, atol=0.01)
 
 
 def test_sixteen_bits_of_grey_are_scaled_by_their_range(tmp_path):
     ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None].repeat(8, 0)
-    found = pictures.read(save(tmp_path, Image.fromarray(ramp)))
+    found = pictures.read(save(tmp_path, Image.fromarray(ramp))).dark
     np.testing.assert_allclose(found, 1 - ramp / 65535, atol=0.01)
-    found = pictures.read(save(tmp_path, Image.fromarray(ramp // 2)))
+    found = pictures.read(save(tmp_path, Image.fromarray(ramp // 2))).dark
     np.testing.assert_allclose(found, 1 - ramp / 131070, atol=0.01)
 
 
 def test_cmyk_is_converted(tmp_path):
     file = save(tmp_path, Image.new("CMYK", (9, 9), (0, 0, 0, 255)), "a.jpg")
-    np.testing.assert_allclose(pictures.read(file), 1, atol=0.02)
+    np.testing.assert_allclose(pictures.read(file).dark, 1, atol=0.02)
 
 
 def test_what_is_clear_has_no_ink(tmp_path):
     image = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
     image.paste((60, 60, 60, 255), (0, 0, 10, 10))
     image.paste((0, 0, 0, 255), (0, 0, 5, 10))
-    ink = pictures.read(save(tmp_path, image))
+    ink = pictures.read(save(tmp_path, image)).dark
     assert (ink[:, 10:] == 0).all()
     np.testing.assert_allclose(ink[:, :5], 1, atol=0.01)
     np.testing.assert_allclose(ink[:, 5:10], 1 - 60 / 255, atol=0.01)
@@ -78,7 +79,7 @@ def test_what_is_clear_has_no_ink(tmp_path):
 def test_an_icon_of_one_colour_is_told_by_its_opacity(tmp_path, colour):
     image = Image.new("RGBA", (20, 10), (*colour, 0))
     image.paste((*colour, 255), (0, 0, 10, 10))
-    ink = pictures.read(save(tmp_path, image))
+    ink = pictures.read(save(tmp_path, image)).dark
     assert (ink[:, :10] == 1).all()
     assert (ink[:, 10:] == 0).all()
 
@@ -88,23 +89,22 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
     image.paste(0, (0, 0, 40, 5))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter
-    ink = pictures.read(save(tmp_path, image, "a.jpg", exif=exif))
+    ink = pictures.read(save(tmp_path, image, "a.jpg", exif=exif)).dark
     assert ink.shape == (40, 20)
     assert ink[:, -3:].mean() > 0.9
     assert ink[:, :10].mean() < 0.1
 
 
 def test_large_pictures_are_scaled_down(tmp_path):
-    ink = pictures.read(save(tmp_path, Image.new("L", (3000, 1500), 0), "a.jpg"))
+    ink = pictures.read(save(tmp_path, Image.new("L", (3000, 1500), 0), "a.jpg")).dark
     assert ink.shape == (512, 1024)
 
 
-def header_of_a_bomb(side: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+
+def header_of_a_bomb(side: int) -> bytes:
     size = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
 
@@ -114,6 +114,42 @@ def png() -> bytes:
     noise = np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)
     Image.fromarray(noise).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_what_is_clear_has_no_ink_where_points_go_where_it_is_light(tmp_path):
+    """A pale logo on a clear ground: nothing of it is dark, and the ground is neither."""
+    image = Image.new("RGBA", (30, 10), (0, 0, 0, 0))
+    image.paste((255, 240, 160, 255), (0, 0, 10, 10))
+    image.paste((255, 255, 255, 255), (0, 0, 5, 10))
+    dark, light = pictures.read(save(tmp_path, image))
+    assert dark.max() < 0.1
+    assert (light[:, 10:] == 0).all()
+    assert (light[:, :10] > 0.9).all()
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_value_is_clear(tmp_path, depth, channels):
+    """PNG's tRNS, at either depth: Pillow writes it for 8 bits alone, so it is put together here."""
+    clear = [1000, 60000, 30000][:channels] if depth == 16 else [10, 240, 120][:channels]
+    pixels = np.zeros((8, 10, channels), ">u2" if depth == 16 else "u1")
+    pixels[:, :4] = clear
+    pixels[:, 7:] = 2**depth // 4
+    size = struct.pack(">IIBBBBB", 10, 8, depth, 0 if channels == 1 else 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    file = tmp_path / "a.png"
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size)
+        + chunk(b"tRNS", struct.pack(f">{channels}H", *clear))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    dark, light = pictures.read(file)
+    assert (dark[:, :4] == 0).all()
+    assert (light[:, :4] == 0).all()
+    np.testing.assert_allclose(dark[:, 4:7], 1, atol=0.01)
+    np.testing.assert_allclose(dark[:, 7:], 0.75, atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +191,7 @@ def test_a_damaged_photograph_gives_ink_or_our_error(tmp_path_factory, name, dat
     file = tmp_path_factory.mktemp("damaged") / "a.jpg"
     file.write_bytes(content)
     try:
-        ink = pictures.read(file)
+        ink = np.stack(pictures.read(file))
     except PointillistError as error:
         assert len(str(error).splitlines()) == 1
         return
@@ -170,7 +206,7 @@ def test_a_damaged_picture_gives_ink_or_our_error(tmp_path_factory, data):
     file = tmp_path_factory.mktemp("damaged") / "a.png"
     file.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        ink = pictures.read(file)
+        ink = np.stack(pictures.read(file))
     except PointillistError:
         return
     assert ((ink >= 0) & (ink <= 1)).all()

@@ -396,8 +396,8 @@ def test_areas_of_a_line_that_crosses_itself_follow_its_rule():
         ("<image href='data:image/png;base64,AA=='/>", "1 embedded picture left out"),
         (
             (
-                "<foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>Hi</p></foreignObject>"
                 "<image/><image/>"
+                "<foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>Hi</p></foreignObject>"
             ),
             "1 text ('Hi') and 2 embedded pictures left out",
         ),

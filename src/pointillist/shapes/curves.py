@@ -136,15 +136,7 @@ class Areas:
 
         if not self.mask.any():
             raise ValueError("the lines enclose nothing")
-        placed = pictures.place(
-            self.mask.astype(np.float32),
-            n,
-            invert=False,
-            threshold=0,
-            contrast=1,
-            seed=seed,
-            source="the mask",
-        )
+        placed = pictures.stipple(self.mask.astype(np.float32), n, seed)
         return placed * self.pixel + self.corner
 
 

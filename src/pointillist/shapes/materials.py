@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pointillist.shapes.config import Source
     from pointillist.shapes.curves import Areas
+    from pointillist.shapes.pictures import Ink
 
 _ALONG_LINES, _IN_AREAS = 1000, 4000
 
@@ -113,8 +114,7 @@ class Picture:
     """A photograph or drawing in pixels, of which each point takes its share of ink."""
 
     name: str
-    ink: np.ndarray
-    """(height, width), 0 white or clear to 1 black."""
+    ink: Ink
     content: str = ""
     takes: ClassVar[frozenset[str]] = frozenset({"n_points"})
 

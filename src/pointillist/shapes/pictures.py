@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pointillist.errors import PointillistError
 
@@ -23,12 +23,21 @@ _PIXELS_PER_POINT = 24
 _ITERATIONS = 30
 
 
-def read(path: Path) -> np.ndarray:
-    """Return the ink of a picture (height, width), float32: 0 is white or clear, 1 black.
+class Ink(NamedTuple):
+    """How much ink each pixel takes, (height, width), float32, 0 to 1; none where a picture is clear."""
 
-    Ink is 1 - luminance, as the eye sees steps of grey (gamma-encoded, Rec. 601), times opacity. A
-    picture whose opaque part is all of one colour, such as an icon, is told by its opacity alone. Of an
-    animation it is the first frame.
+    dark: np.ndarray
+    """Of points where it is dark."""
+    light: np.ndarray
+    """Of points where it is light."""
+
+
+def read(path: Path) -> Ink:
+    """Return the ink of a picture.
+
+    With the luminance L, as the eye sees steps of grey (gamma-encoded, Rec. 601), it is (1 - L) times
+    opacity of what is dark, and L times opacity of what is light. A picture whose opaque part is all of
+    one colour, such as an icon, is told by its opacity alone. Of an animation it is the first frame.
 
     Raises
     ------
@@ -62,7 +71,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def place(
-    ink: np.ndarray,
+    ink: Ink,
     n: int,
     *,
     invert: bool,
@@ -71,12 +80,10 @@ def place(
     seed: int,
     source: str,
 ) -> np.ndarray:
-    """Place n points so that their density follows the ink (height, width): (n, 2), pixels, y upwards.
+    """Place n points so that their density follows the ink, as `stipple` does.
 
-    The density is that of the ink above `threshold`, to the power of `contrast`. Weighted Voronoi
-    stippling (Secord 2002): Lloyd's iteration from a stratified draw. It converges to points whose
-    density goes with the square root of the weight (Du, Faber & Gunzburger 1999, section 6.4, in two
-    dimensions), so the weight is the square of the density.
+    The density is that of the ink above `threshold`, to the power of `contrast`; with `invert`, of the
+    ink of what is light.
 
     Raises
     ------
@@ -84,16 +91,28 @@ def place(
         If no pixel has more ink than `threshold`.
     """
     import numpy as np
-    from scipy.spatial import KDTree
 
-    ink = 1 - ink if invert else ink
-    if not (ink > threshold).any():
+    chosen = ink.light if invert else ink.dark
+    if not (chosen > threshold).any():
         wanted = "lighter" if invert else "darker"
         raise PointillistError(
             f"{source} has no pixel {wanted} than source.threshold={threshold:g} (the greatest ink is "
-            f"{ink.max():.2g}). Lower it, or set source.invert={str(not invert).lower()}."
+            f"{chosen.max():.2g}). Lower it, or set source.invert={str(not invert).lower()}."
         )
-    pixels, density, mass, size = _inked(np.maximum(ink - threshold, 0) ** contrast, n)
+    return stipple(np.maximum(chosen - threshold, 0) ** contrast, n, seed)
+
+
+def stipple(density: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Place n points so that they follow a `density` (height, width): (n, 2), pixels, y upwards.
+
+    Weighted Voronoi stippling (Secord 2002): Lloyd's iteration from a stratified draw. It converges to
+    points whose density goes with the square root of the weight (Du, Faber & Gunzburger 1999, section
+    6.4, in two dimensions), so the weight is the square of the density.
+    """
+    import numpy as np
+    from scipy.spatial import KDTree
+
+    pixels, density, mass, size = _inked(density, n)
     rng = np.random.default_rng(seed)
     odds = density / density.sum()
     # Equal shares of ink along a curve that fills the plane: evenly spread from the start.
@@ -119,26 +138,42 @@ def _too_large(path: Path) -> PointillistError:
     return PointillistError(f"{path} has more than {_MOST_PIXELS:,} pixels. Scale it down.")
 
 
-def _ink(picture: Image) -> np.ndarray:
+def _ink(picture: Image) -> Ink:
     """Return the ink of a decoded picture, as `read` does."""
     import numpy as np
 
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        from PIL.Image import fromarray
-
-        greys = np.asarray(picture, dtype=np.float32) * (255 / 65535)
-        picture = fromarray(greys.clip(0, 255).round().astype(np.uint8))
+    picture = _in_bytes(picture)
     clear = picture.has_transparency_data
     picture = picture.convert("RGBA" if clear else "RGB")
     picture.thumbnail((_SIDE, _SIDE))
     channels = np.asarray(picture, dtype=np.float32) / 255
     luminance = channels[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     if not clear:
-        return 1 - luminance
+        return Ink(1 - luminance, 1 - (1 - luminance))
     opacity = channels[..., 3]
     shown = luminance[opacity > 0.5]
     one_colour = shown.size > 0 and float(np.ptp(shown)) < 0.02 and float(opacity.min()) < 0.5
-    return opacity if one_colour else (1 - luminance) * opacity
+    if one_colour:
+        return Ink(opacity, opacity)
+    return Ink((1 - luminance) * opacity, luminance * opacity)
+
+
+def _in_bytes(picture: Image) -> Image:
+    """Return a picture of 16 bits a channel with 8, and with the transparent value that it has."""
+    import numpy as np
+    from PIL.Image import fromarray
+
+    value = picture.info.get("transparency")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        wide = np.asarray(picture, dtype=np.float32)
+        greys = (wide * (255 / 65535)).clip(0, 255).round().astype(np.uint8)
+        if value is None:
+            return fromarray(greys)
+        return fromarray(np.stack((greys, np.where(wide == value, 0, 255).astype(np.uint8)), -1))
+    if isinstance(value, tuple) and max(value) > 255:
+        # Pillow scales the pixels of 16-bit colour down to bytes, but not this value.
+        picture.info["transparency"] = tuple(channel >> 8 for channel in value)
+    return picture
 
 
 def _inked(density: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ _LEAST_DIFFERENCE = 4
 """Of 255: colours that differ by less look the same."""
 _SHORTEST = 3.0
 """Pixels, beside half the stroke: a visible piece below it is where another edge crosses."""
+_STACK = 128 * 2**20
 _MOST_PIECES = 20_000_000
 _WHITE, _BLACK = (255.0, 255.0, 255.0), (0.0, 0.0, 0.0)
 
@@ -118,14 +121,12 @@ class View:
         """Draw it: (height, width, 4), uint8, opacity last."""
         from xml.etree.ElementTree import tostring
 
-        import resvg_py
         from PIL import Image
 
         width, height = np.maximum(1, np.round(self._size * self._scale)).astype(int).tolist()
         view = (*self._corner.tolist(), *self._size.tolist())
         svg = tostring(self._layout.svg(view, width, height), encoding="unicode")
-        drawn = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, dpi=96)
-        return np.asarray(Image.open(BytesIO(drawn)).convert("RGBA"))
+        return np.asarray(Image.open(BytesIO(_rendered(svg))).convert("RGBA"))
 
     def _is_edge(self, cut: np.ndarray, aside: float, paper: Color) -> np.ndarray:
         """Tell for each piece (M - 1,) of a line in pixels whether colours differ across it."""
@@ -142,6 +143,25 @@ class View:
             color[outside] = paper
             across.append(color)
         return np.ptp(across, axis=0).max(-1) >= _LEAST_DIFFERENCE
+
+
+def _rendered(svg: str) -> bytes:
+    """Return the PNG of an SVG without references outside, texts and filters."""
+    import resvg_py
+
+    # A level of nesting takes resvg some 32 kB of the stack, more than threads have by default.
+    before = threading.stack_size(_STACK)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            drawing = pool.submit(
+                resvg_py.svg_to_bytes, svg_string=svg, skip_system_fonts=True, dpi=96
+            )
+    finally:
+        threading.stack_size(before)
+    if (error := drawing.exception()) is not None:
+        # Rust's panics aren't exceptions that one catches by default.
+        raise ValueError(str(error)) from None
+    return drawing.result()
 
 
 def _on_paper(colors: np.ndarray, paper: Color) -> np.ndarray:
