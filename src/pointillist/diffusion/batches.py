@@ -1,4 +1,4 @@
-"""What training draws: noisy points at many noise levels, and what the network should answer."""
+"""What training draws: noisy points at many noise levels, and the targets of the denoiser there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AHEAD = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """Noisy points and the posterior means that the network should answer with."""
+    """Noisy points and the targets of the denoiser."""
 
     x: Tensor
     """x_t, (B, 2)."""
@@ -28,7 +28,7 @@ class Batch:
     target: Tensor
     """Target of x_0, (B, 2)."""
     weight: Tensor
-    """How much more often than drawn the point's noise level should count, (B,)."""
+    """Importance weight of the point's noise level, (B,)."""
 
     def every(self, k: int) -> Batch:
         """Return each k-th point: noise levels are even along a batch, so they stay so."""
@@ -116,7 +116,7 @@ class Batches(Iterator[Batch]):
 
 
 class _Epochs:
-    """One fixed draw of points and their anchors, walked through in shuffled epochs."""
+    """One fixed draw of points and their anchors, used in shuffled epochs."""
 
     def __init__(
         self, density: GaussianMixture, training: Training, generator: torch.Generator
@@ -125,7 +125,7 @@ class _Epochs:
         self._points = density.sample(size, generator)
         self._generator, self._batch_size = generator, training.batch_size
         # The last, smaller batch of an epoch is left out, unless there is no other.
-        self._whole = max(1, size // training.batch_size) * training.batch_size
+        self._used = max(1, size // training.batch_size) * training.batch_size
         self._shuffle()
 
     def _shuffle(self) -> None:
@@ -138,7 +138,7 @@ class _Epochs:
         """Return the points and anchors of the next `batches` batches."""
         index = []
         for _ in range(batches):
-            if self.position >= min(self._whole, len(self.order)):
+            if self.position >= min(self._used, len(self.order)):
                 self._shuffle()
             index.append(self.order[self.position : self.position + self._batch_size])
             self.position += self._batch_size

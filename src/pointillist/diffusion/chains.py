@@ -55,7 +55,7 @@ def reverse_chain(
     n: int,
     generator: torch.Generator,
 ) -> Iterator[ChainState]:
-    """Draw n points at the noisiest level and walk them to clean, yielding every state.
+    """Draw n points at the noisiest level and run the sampler to clean points, yielding every state.
 
     `start` is the mean and covariance of `start_distribution`; points live on `generator`'s device.
     """

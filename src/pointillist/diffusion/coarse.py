@@ -41,7 +41,7 @@ class _Cells(NamedTuple):
 class CoarseMixture:
     """`GaussianMixture.denoise` and `log_prob` of a mixture on the CPU, at one noise level a call.
 
-    Levels are best visited in order: the cells of the last pitch are kept.
+    Noise levels are best taken in order: the cells of the last pitch are kept.
     """
 
     def __init__(self, exact: GaussianMixture) -> None:

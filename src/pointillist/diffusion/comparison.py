@@ -1,6 +1,6 @@
-"""The table of samplers: quality against function evaluations, network's error and solver's told apart.
+"""The table of samplers: quality by function evaluations, with the trained and the exact denoiser.
 
-Every cell walks from the same noise over the same span of noise levels. With the exact denoiser
+Every cell starts from the same noise and covers the same range of noise levels. With the exact denoiser
 only the solver's own error is left; what the trained one adds is the network's.
 """
 
@@ -82,7 +82,7 @@ def cells(
 
 
 class _Counted:
-    """A denoiser that counts how often it is asked."""
+    """A denoiser that counts its calls."""
 
     def __init__(self, denoise: Denoise) -> None:
         self.denoise, self.calls = denoise, 0

@@ -21,7 +21,7 @@ class Data(Group):
         ge=1e-4,
         le=1,
         description="Standard deviation of the Gaussian at each anchor, in model coordinates. Below "
-        "1e-4, single precision no longer tells its points apart; above 1, no shape is left.",
+        "1e-4, single precision can't resolve it; above 1, the shape is blurred away.",
     )
     center: Pair | None = Field(
         None,
@@ -108,9 +108,9 @@ class Network(Group):
         None,
         ge=0,
         le=100,
-        description="Deviation of the data around its anchors that the network takes as known, in "
-        "model coordinates: it is told noise beyond it only; null: data.bandwidth, 0: edm as in its "
-        "paper.",
+        description="Standard deviation of the data around its anchors, in model coordinates, that "
+        "preconditioning takes as known, so that the network only learns what is coarser; null: "
+        "data.bandwidth, 0: edm as in its paper.",
     )
     width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer.")
     depth: int = Field(3, ge=1, le=32, description="Hidden layers after the first.")
@@ -200,7 +200,7 @@ class Training(Group):
         None,
         ge=1,
         le=10_000_000,
-        description="Points drawn once and walked through in shuffled epochs, as in the two "
+        description="Points drawn once and used in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
     steps: int = Field(1200, ge=1, le=10_000_000, description="Optimiser steps.")

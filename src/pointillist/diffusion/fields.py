@@ -1,4 +1,4 @@
-r"""What a denoiser says everywhere on a grid, beside what it should say.
+r"""Scores and densities on a grid: those of a denoiser beside the exact ones.
 
 Grids are in model coordinates seen variance-preserving, :math:`y = x_t / \sqrt{\alpha^2 + \sigma^2}`, in
 which the cloud has about the extent of the shape at every noise level.
@@ -58,7 +58,7 @@ def fields(
     places: Tensor,
     generator: torch.Generator,
 ) -> Iterator[Field]:
-    r"""Yield, level by level, what `denoise` says at `places` (rows, columns, 2) and what is right.
+    r"""Yield the scores of `denoise` and of the truth at `places` (rows, columns, 2), level by level.
 
     The levels are the path's nearest to `noise_ratios`, each once. The score is
     :math:`\nabla \log p_t(x) = (\alpha E[x_0 | x] - x) / \sigma^2` (Tweedie; Efron 2011).
@@ -69,16 +69,16 @@ def fields(
     for step, level in enumerate(levels, start=1):
         alpha, sigma = level.alpha, level.sigma
         x = y * math.hypot(alpha, sigma)
-        right = truth.denoise(x, alpha, sigma)
-        said = _ask(denoise, x, level)
+        exact = truth.denoise(x, alpha, sigma)
+        learned = _evaluate(denoise, x, level)
         noisy, _ = density.sample(_DRAWS, generator, alpha, sigma)
         edge = truth.log_prob(noisy, alpha, sigma).quantile(0.01).item()
         shape = places.shape[:2]
         yield Field(
             level.noise_ratio,
-            ((alpha * right - x) / sigma).reshape(places.shape),
-            ((alpha * said - x) / sigma).reshape(places.shape),
-            (said - right).norm(dim=-1).reshape(shape),
+            ((alpha * exact - x) / sigma).reshape(places.shape),
+            ((alpha * learned - x) / sigma).reshape(places.shape),
+            (learned - exact).norm(dim=-1).reshape(shape),
             truth.log_prob(x, alpha, sigma).reshape(shape),
             edge,
             step,
@@ -139,7 +139,7 @@ def densities(
     )
 
 
-def _ask(denoise: Denoise, x: Tensor, level: Level) -> Tensor:
+def _evaluate(denoise: Denoise, x: Tensor, level: Level) -> Tensor:
     assert level.time is not None
     time = torch.tensor(level.time, dtype=DTYPE)
     with torch.no_grad():

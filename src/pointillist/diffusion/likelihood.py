@@ -75,8 +75,8 @@ def kl_bound(
     (Song et al. 2021, arXiv:2101.09258, theorem 1, with the score written as a denoiser). "Truth" is
     the density at the path's least noise, where the integral begins; on its finite range the
     integral is taken by the trapezoidal rule over at most `nodes` levels, each with `draws` draws.
-    D* is exact, in double precision (of very many anchors, as `coarse` has it); `denoise` is asked on
-    the CPU. `risk_by_noise` splits the integral.
+    D* is exact, in double precision (of very many anchors, as `coarse` has it); `denoise` is called
+    with CPU tensors. `risk_by_noise` splits the integral.
     """
     exact = density.to("cpu", torch.float64)
     truth = tractable(exact)
@@ -152,9 +152,9 @@ def kl_ode(
     p is the truth at the path's least noise, as in `kl_bound`; log p and log q are taken at the same
     draws, so that the entropy's variance cancels. q is the density from which the ODE carries
     `start` there: `ode_log_prob` over about `steps` steps, even in log noise ratio. A discrete path
-    is walked through its own times only, since a network trained on them knows no others: its first
-    steps are as long as the schedule makes them, which `step_error` shows. `denoise` is asked on the
-    CPU, in single precision; all sums are in double.
+    is followed at its own times only, since its network was trained at no others: its first steps are
+    as long as the schedule makes them, which `step_error` shows. `denoise` is called with CPU tensors
+    in single precision; all sums are in double.
     """
     exact = density.to("cpu", torch.float64)
     levels = even_levels(path, steps + 1)

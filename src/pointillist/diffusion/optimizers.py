@@ -92,7 +92,7 @@ def orthogonalize(matrices: Tensor, iterations: int = 3) -> Tensor:
 
     Coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon): they converge
     fast to within [0.7, 1.2] rather than slowly to 1. A step is X -> P X with P = a + b G + c G^2 and
-    G = X X^T, and makes P G P of G. So only the m x m matrices are walked through, and X is long once.
+    G = X X^T, and makes P G P of G. So only the m x m matrices are iterated, and X is multiplied once.
     Rounding errors of G grow tenfold an iteration: it is for few.
     """
     if matrices.shape[1] > matrices.shape[2]:

@@ -56,8 +56,8 @@ def coefficients(
     any x_t, and no error of F becomes more than c_out times as large. The prediction decides in which
     units errors count (`error_weight`).
 
-    With a bandwidth h, F tells of the anchor a of a point, E[a | x_t] being what the table says for noise
-    tau; :math:`E[x_0 | x_t] = (\sigma^2 E[a | x_t] + \alpha h^2 x_t) / \tau^2` then follows exactly.
+    With a bandwidth h, F is about the anchor a of a point: E[a | x_t] is as in the table for noise tau,
+    and :math:`E[x_0 | x_t] = (\sigma^2 E[a | x_t] + \alpha h^2 x_t) / \tau^2` then follows exactly.
 
     Not `preconditioned`, F is the predicted quantity itself, whose error 1 / alpha makes large where
     there is much noise, and which a bounded network can't follow farther out than it saw. edm has no

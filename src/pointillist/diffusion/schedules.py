@@ -17,7 +17,7 @@ from torch import Tensor
 from pointillist.diffusion.config import Schedule
 from pointillist.errors import PointillistError
 
-# Of numbers as large as the noise, 1, single precision tells those apart that differ by 1e-7.
+# Beside noise of deviation 1, single precision resolves differences of 1e-7.
 _LEAST_ALPHA = 1e-7
 
 

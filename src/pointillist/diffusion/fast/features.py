@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Beside features of 1, what is multiplied by exp(-18) isn't there: half a unit in the last place of
-# single precision is 3e-8. Much smaller factors would make numbers that processors are slow with.
+# A feature that has faded by exp(-18) is lost beside features of 1: half a unit in the last place of
+# single precision is 3e-8. Much smaller factors would make denormal numbers, which are slow.
 _LEAST_EXPONENT = -18.0
 
 
