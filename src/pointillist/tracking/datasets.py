@@ -14,6 +14,7 @@ from kedro.io.core import AbstractDataset, DatasetError
 
 from pointillist.datasets import Package
 from pointillist.diffusion.config import Sampling
+from pointillist.errors import PointillistError
 from pointillist.models.tensors import encode, sealed
 from pointillist.tracking import store as stores
 from pointillist.version import __version__
@@ -66,6 +67,8 @@ class TrainingRunsDataset(AbstractDataset[None, "pd.DataFrame"]):
 
 
 def _connected(credentials: Mapping[str, Any]) -> tuple[MlflowClient, str, stores.Store]:
+    if not credentials:
+        raise PointillistError("This dataset lies in MLflow, which only a run of a pipeline knows.")
     store = stores.resolve(credentials["settings"], Path(credentials["project"]))
     return *stores.connect(store), store
 
