@@ -132,7 +132,9 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(project):
     os.close(keyboard)
     assert process.wait(timeout=60) == 130, shown.decode(errors="replace")
     assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > 0
-    assert shown.strip().endswith(b"Stopped. The same command with resume=true continues a training.")
+    assert shown.strip().endswith(
+        b"Stopped. The same command with resume=true continues a training."
+    )
 
 
 def test_a_place_without_a_project_is_said_in_two_lines(tmp_path):

@@ -181,7 +181,7 @@ class ProjectHooks:
         records.write(self._project, version, self._loaded, dict.fromkeys(made, version))
         for name in pipeline.inputs():
             if isinstance(dataset := catalog.get(name), TrainingStatesDataset):
-                dataset.forget_finished()
+                dataset.remove_finished()
         summary.show(
             self._parameters,
             self._project,

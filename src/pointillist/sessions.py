@@ -11,7 +11,7 @@ from typing import Any
 from kedro.framework.session.store import BaseSessionStore
 
 _FORMAT = "%Y-%m-%dT%H.%M.%S.%f"
-_LONG_AGO = 60.0  # seconds; by then nobody makes an id of that time any more
+_LONG_AGO = 60.0  # seconds, after which no run takes an id of that time
 
 
 class UniqueSessions(BaseSessionStore):

@@ -104,10 +104,10 @@ def test_states_go_when_the_model_is_there_and_with_them_those_that_were_continu
     latest = states(THREE)
     assert [version for version, _ in latest.interrupted()] == [TWO, ONE]
     latest.continue_from(TWO)
-    latest.forget_finished()
+    latest.remove_finished()
     assert {p.name for p in (tmp_path / "states").iterdir()} == {ONE, TWO}
     finish(tmp_path, THREE)
-    latest.forget_finished()
+    latest.remove_finished()
     assert not (tmp_path / "states").exists()
 
 
@@ -124,5 +124,5 @@ def test_the_dataset_is_a_place_and_nothing_is_saved_to_it(tmp_path):
 def test_a_training_that_was_killed_before_its_first_state_leaves_nothing(states, tmp_path):
     (tmp_path / "states" / ONE).mkdir(parents=True)
     (tmp_path / "states" / ONE / ".lock").touch()
-    states(TWO).forget_finished()
+    states(TWO).remove_finished()
     assert not (tmp_path / "states").exists()

@@ -13,7 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pointillist.errors import PointillistError
-from pointillist.shapes import delimited, tables
+from pointillist.shapes import delimited, sources, tables
+from pointillist.shapes.columns import Wanted
+from pointillist.shapes.config import Source
 
 PLACES = [[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]
 WEIGHTS = [0.5, 1.0, 2.0]
@@ -222,7 +224,7 @@ HUGE = npy(np.array(PLACES)).replace(b"(3, 2), }       ", b"(10000000000,2)}")
         ("bad.json", '[{"x": 1, "y": 2}, [3, 4]]', "row 2: a list of 2 where an object"),
         ("bad.json", '[{"x": 1, "y": 2}, {"x": 3}]', "row 2, column y: null"),
         ("bad.json", '{"x": [1, 2], "y": [1, 2, 3]}', "rows don't match"),
-        ("bad.json", '{"x": {"a": 1, "b": 2}, "y": {"b": 1, "a": 2}}', "rows don't match"),
+        ("bad.json", '{"x": {"a": 1, "b": 2}, "y": {"b": 1, "c": 2}}', "rows don't match"),
         ("bad.json", '{"x": 1, "y": 2}', "column x: 1.0 where a list"),
         ("bad.json", '{"x": [1], "x": [2]}', "the name 'x' twice"),
         ("bad.json", '{"x": [1], "X": [2], "y": [3]}', "2 columns named x"),
@@ -455,10 +457,53 @@ def test_the_parser_in_c_reads_what_the_walk_reads(rows):
     """The walk over the rows is the definition; the fast way must give the same or nothing."""
     content = ("x,y\n1,2\n" + "\n".join(rows)).encode()
     try:
-        layout = delimited._layout(content, "own")
+        layout = delimited._layout(content, "own", Wanted())
     except PointillistError:
         return
     fast = delimited._fast(content, layout)
     if fast is not None:
         walked = delimited._walk(content, layout, "own")
         assert fast.to_numpy().tolist() == walked.to_numpy().tolist()
+
+
+FILES = Path(__file__).parent / "tables"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("lat_lon.csv", (2.35, 48.85), (7.75, 48.58)),  # a map: longitude is x
+        ("latlon.json", (2.35, 48.85), (5.37, 43.3)),
+        ("decimal_comma_late.csv", (0, 0), (3.25, 4.75)),
+        ("third_points.csv", (1.5, 2.5), (5.5, 7.5)),
+        ("excel_sep.csv", (1.5, 10.25), (-5.5, 0.5)),
+        ("columns_reordered.json", (1, 2), (5, 7)),
+    ],
+)
+def test_tables_as_other_programs_write_them(name, first, last):
+    points = tables.read(FILES / name)[["x", "y"]].to_numpy()
+    assert tuple(points[0]) == first
+    assert tuple(points[-1]) == last
+
+
+def test_what_a_table_may_not_mean_is_said(caplog):
+    tables.read(FILES / "pandas_default_header.csv")
+    assert "begins with 0,1, which is taken as a point" in caplog.text
+    assert list(tables.read(FILES / "xyz.npy")) == ["x", "y", "weight"]
+    assert "the third is taken for weights" in caplog.text
+    with pytest.raises(PointillistError, match="line 1: 5 alone, as a count"):
+        tables.read(FILES / "count_first.txt")
+
+
+def test_columns_are_named_by_parameters(tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("id,sensor_x,sensor_y,hits\n1,2.5,3,1\n2,4,5,2\n3,6,8,3\n")
+    table = sources.read(sources.Origin("log", "file", file))
+    options = Source(x="sensor_x", y="SENSOR_Y", weight="hits")
+    assert table.place(options).to_numpy().tolist() == [[2.5, 3, 1], [4, 5, 2], [6, 8, 3]]
+    with pytest.raises(PointillistError, match=r"source\.x=NAME,source\.y=NAME"):
+        table.place(Source())
+    with pytest.raises(
+        PointillistError, match=r"'sensorx' for source\.x\. Did you mean 'sensor_x'"
+    ):
+        table.place(Source(x="sensorx"))

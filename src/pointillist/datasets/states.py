@@ -82,7 +82,7 @@ class TrainingStates:
         for old in sorted(self.place.glob("step-*.safetensors"))[:-_KEPT]:
             old.unlink(missing_ok=True)
 
-    def forget_finished(self) -> None:
+    def remove_finished(self) -> None:
         """Remove the states of trainings whose model is there, and of those that they continued.
 
         A folder in which a training was killed before its first state was written goes, too.
@@ -160,10 +160,10 @@ class TrainingStatesDataset(AbstractVersionedDataset[None, TrainingStates]):
             raise DatasetError("States of trainings need versioned: true.")
         models = self._states.with_name("denoiser.safetensors")
         states = TrainingStates(self._states, version, models)
-        states.forget_finished()
+        states.remove_finished()
         return states
 
-    def forget_finished(self) -> None:
+    def remove_finished(self) -> None:
         """Remove the states of trainings that are finished: their models have been saved."""
         self.load()
 

@@ -51,6 +51,26 @@ class Source(Group):
         json_schema_extra=AS_TYPED,
         description="Words: a font family that matplotlib finds; DejaVu Sans comes with it.",
     )
+    x: str | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=AS_TYPED,
+        description="Tables: name of the column that is x; null: x, lon, longitude, lng or easting, or "
+        "the first of the only two columns of numbers.",
+    )
+    y: str | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=AS_TYPED,
+        description="Tables: name of the column that is y; null: y, lat, latitude or northing, or the "
+        "other.",
+    )
+    weight: str | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=AS_TYPED,
+        description="Tables: name of the column of weights; null: weight or weights, if there is one.",
+    )
     invert: bool = Field(
         False, description="Pictures: points where it is light, rather than where it is dark."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import logging
 import re
 from array import array
 from collections import Counter
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError
-from pointillist.shapes.columns import choose, folded, named, shown
-from pointillist.shapes.points import GREATEST, cure, wanted
+from pointillist.shapes.columns import Wanted, choose, folded, named, shown
+from pointillist.shapes.points import GREATEST, cure
+from pointillist.shapes.points import wanted as required
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 Row = tuple[int, list[str]]
 
@@ -32,6 +36,7 @@ _TWO_NUMBERS = re.compile(rf"{_NUMBER.pattern}(\s+|\s*[;,]\s*)({_NUMBER.pattern}
 _LIKE_A_NUMBER = re.compile(
     r"[+-]?[.,]?\d.*|[+-]?(nan|inf|infinity)|na|n/a|null|none|-", re.I | re.S
 )
+_SEPARATOR_LINE = re.compile(r"sep=.", re.I)
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # The marks of UTF-32 begin with those of UTF-16.
@@ -82,7 +87,7 @@ def decoded(content: bytes, source: str) -> str:
     return text
 
 
-def read(path: Path, content: bytes) -> pd.DataFrame:
+def read(path: Path, content: bytes, wanted: Wanted | None = None) -> pd.DataFrame:
     """Return the points in the `content` of a CSV, TSV or text file: columns x, y and perhaps weight.
 
     Cells are separated by tabs, semicolons, commas or, where there is none of them, blanks. The
@@ -104,7 +109,7 @@ def read(path: Path, content: bytes) -> pd.DataFrame:
     text = decoded(content, source)
     content = text.encode()
     del text
-    layout = _layout(content, source)
+    layout = _layout(content, source, wanted or Wanted())
     table = _fast(content, layout) if layout.clean else None
     return _walk(content, layout, source) if table is None else table
 
@@ -172,10 +177,13 @@ def _number(cell: str, decimal: str = ".") -> float | None:
     return float(cell) if _NUMBER.fullmatch(cell) else None
 
 
-def _layout(content: bytes, source: str) -> _Layout:
+def _layout(content: bytes, source: str, wanted: Wanted) -> _Layout:
     """Find separator, header and columns from the first rows."""
     comments: list[tuple[int, str]] = []
     for line, text in enumerate(_lines(content)):
+        # A first line sep=; is Excel's own, and says what separates cells.
+        if line == 0 and _SEPARATOR_LINE.fullmatch(text.strip()):
+            continue
         if text.strip() and not text.lstrip().startswith("#"):
             skip = line
             break
@@ -197,13 +205,45 @@ def _layout(content: bytes, source: str) -> _Layout:
         numeric = _numeric(rows[1:] or rows, len(rows[0][1]), decimal)
         guess = guess or (separator, decimal, rows)
         if named(rows[0][1]) or sum(numeric) > 1:
-            return _laid_out(comments, rows, separator, decimal, source)
+            return _settled(content, comments, rows, separator, decimal, source, wanted)
     if guess and not doubt:
         separator, decimal, rows = guess
-        return _laid_out(comments, rows, separator, decimal, source)
+        return _settled(content, comments, rows, separator, decimal, source, wanted)
+    _refuse_a_count(content, source, skip)
     raise doubt or PointillistError(
         f"{source} has one column alone; it needs two. Separate them with commas, under a header x,y."
     )
+
+
+def _settled(
+    content: bytes,
+    comments: Sequence[tuple[int, str]],
+    rows: Sequence[Row],
+    separator: str,
+    decimal: str,
+    source: str,
+    wanted: Wanted,
+) -> _Layout:
+    """Lay out a table; what the decimal sign is, the whole of its columns of points says."""
+    layout = _laid_out(comments, rows, separator, decimal, source, wanted)
+    if separator not in "\t;" or b"," not in content:
+        return layout
+    body = _rows(content, separator, source, layout.lines)
+    own = [(line, [row[i] for i in layout.columns.values() if i < len(row)]) for line, row in body]
+    sign = _decimal(own)
+    if sign == decimal:
+        return layout
+    return _laid_out(comments, rows, separator, sign, source, wanted)
+
+
+def _refuse_a_count(content: bytes, source: str, skip: int) -> None:
+    """Say so if the first line is a number alone, as of points, above rows of more cells."""
+    head = [line.split() for line in islice(_lines(content), skip, skip + 2)]
+    if len(head) == 2 and len(head[0]) == 1 and head[0][0].isdigit() and len(head[1]) > 1:
+        raise PointillistError(
+            f"{source}, line {skip + 1}: {head[0][0]} alone, as a count of the rows below. Delete "
+            "that line."
+        )
 
 
 def _decimal(rows: Sequence[Row]) -> str:
@@ -226,6 +266,7 @@ def _laid_out(
     separator: str,
     decimal: str,
     source: str,
+    wanted: Wanted,
 ) -> _Layout:
     """Find header and columns in the first rows, cells already apart."""
     first = rows[0][1]
@@ -240,12 +281,18 @@ def _laid_out(
         )
     names = first if header else _commented_names(comments, width, separator)
     numeric = numeric if header else _numeric(rows, width, decimal)
+    if not names and [cell.strip() for cell in first] == ["0", "1"]:
+        logger.warning(
+            "%s begins with 0,1, which is taken as a point. If pandas wrote that as a header, delete the "
+            "line, or save with header=False.",
+            source,
+        )
     if not names and sum(numeric) > 2:
         raise PointillistError(
             f"{source} has {sum(numeric)} columns of numbers and no header, so that which are x and y "
             "is a guess.\nGive it a first line that names them x, y and, for weights, weight."
         )
-    columns = choose(names or [f"column {i + 1}" for i in range(width)], numeric, source)
+    columns = choose(names or [f"column {i + 1}" for i in range(width)], numeric, source, wanted)
     body = rows[1:] if header else rows
     if not named(names):
         _refuse_rows_like_comments(comments, columns, separator, decimal, source)
@@ -384,5 +431,5 @@ def _fault(line: int, cells: Sequence[str], layout: _Layout, source: str) -> tup
         if not good:
             held = "nothing" if not cell else repr(shown(cell))
             where = f"{source}, line {line}, column {layout.names[i] or i + 1}"
-            return kind, f"{where}: {held} where {wanted(role)}."
+            return kind, f"{where}: {held} where {required(role)}."
     return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pointillist.errors import PointillistError
+from pointillist.shapes.columns import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,18 +43,19 @@ class Table:
     """Points as somebody measured, drew or computed them: all are kept, none is added."""
 
     name: str
-    points: pd.DataFrame
+    read: Callable[[Wanted], pd.DataFrame]
+    """Returns the points, of the columns that are wanted."""
     content: str = ""
-    takes: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[frozenset[str]] = frozenset({"x", "y", "weight"})
 
     def place(self, options: Source) -> pd.DataFrame:
         """Return the points as they are."""
         _refuse_others(options, self.takes, f"{self.name}, whose points are kept as they are")
-        return self.points
+        return self.read(Wanted(options.x, options.y, options.weight))
 
-    def size(self, options: Source) -> int:  # noqa: ARG002
+    def size(self, options: Source) -> int:
         """Return the number of rows."""
-        return len(self.points)
+        return len(self.place(options))
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,9 @@ def _refuse_others(options: Source, takes: frozenset[str], what: str) -> None:
         "count": options.count,
         "turns": options.turns,
         "filled": options.filled or None,
+        "x": options.x,
+        "y": options.y,
+        "weight": options.weight,
     }
     for knob, value in knobs.items():
         if value is not None and knob not in takes:

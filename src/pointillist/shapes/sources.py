@@ -7,6 +7,7 @@ that it morphs to, a formula.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -157,7 +158,7 @@ def read(origin: Origin, max_megabytes: float = 256.0) -> Material:
     if suffix in vector.SUFFIXES:
         drawing = vector.read(path)
         return materials.Outlines(str(path), drawing.lines, drawing.areas, content)
-    return materials.Table(str(path), tables.read(path), content)
+    return materials.Table(str(path), partial(tables.read, path), content)
 
 
 def load(

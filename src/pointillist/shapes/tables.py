@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pointillist.errors import PointillistError
 from pointillist.shapes import delimited
-from pointillist.shapes.columns import choose, shown
+from pointillist.shapes.columns import Wanted, choose, shown
 from pointillist.shapes.points import MOST, checked
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+logger = logging.getLogger(__name__)
+
 SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".parquet", ".json", ".npy")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     """Return the points of a file by its suffix: columns x, y and perhaps weight, float64, checked.
 
-    Every row is a point, duplicates too. Columns are found by name, whatever its case, or are the
-    only two that hold numbers (`columns.choose`).
+    Every row is a point, duplicates too. Columns are those `wanted`, are found by name, whatever its
+    case, or are the only two that hold numbers (`columns.choose`).
 
     Raises
     ------
@@ -34,15 +37,15 @@ def read(path: Path) -> pd.DataFrame:
     readers = {".parquet": _parquet, ".json": _json, ".npy": _npy}
     try:
         if reader := readers.get(path.suffix.lower()):
-            table = reader(path)
+            table = reader(path, wanted)
         else:
-            table = delimited.read(path, path.read_bytes())
+            table = delimited.read(path, path.read_bytes(), wanted)
     except OSError as error:
         raise PointillistError(f"{path} can't be read: {error.strerror or error}.") from None
     return checked(table, str(path))
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _parquet(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     """Read the columns of points of a Parquet file, and no others."""
     import pandas as pd
     import pyarrow as pa
@@ -52,7 +55,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         with pq.ParquetFile(path) as file:
             fields = list(file.schema_arrow)
             numeric = [_is_number(field.type) for field in fields]
-            columns = choose([field.name for field in fields], numeric, str(path))
+            columns = choose([field.name for field in fields], numeric, str(path), wanted)
             for role, i in columns.items():
                 if not numeric[i]:
                     raise PointillistError(
@@ -87,7 +90,7 @@ def _is_number(kind: Any) -> bool:
     return t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind)
 
 
-def _npy(path: Path) -> pd.DataFrame:
+def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     """Read an array (N, 2), (N, 3) with weights third, or (N,) with named fields; never a pickle.
 
     The file is mapped into memory, so that a header that claims more than the file holds is
@@ -109,7 +112,7 @@ def _npy(path: Path) -> pd.DataFrame:
     if values.dtype.names:
         names = list(values.dtype.names)
         numeric = [values.dtype[name].kind in "iuf" for name in names]
-        columns = choose(names, numeric, str(path))
+        columns = choose(names, numeric, str(path), wanted)
         for role, i in columns.items():
             if not numeric[i]:
                 raise PointillistError(
@@ -123,6 +126,8 @@ def _npy(path: Path) -> pd.DataFrame:
             f"{path} is of type {shown(str(values.dtype))}. It must hold numbers."
         )
     elif values.ndim == 2 and values.shape[1] in (2, 3):
+        if values.shape[1] == 3:
+            logger.warning("%s has three columns: the third is taken for weights.", path)
         return _frame(dict(zip(("x", "y", "weight"), values.T, strict=False)), path)
     hint = " Transpose it." if values.ndim == 2 and values.shape[0] in (2, 3) else ""
     raise PointillistError(
@@ -146,7 +151,7 @@ class _RepeatedKeyError(ValueError):
     """A JSON object that has a name twice."""
 
 
-def _json(path: Path) -> pd.DataFrame:
+def _json(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     """Read [[x, y], …], [{"x": …, "y": …}, …], {"x": […], "y": […]}, or objects by row label there."""
     text = delimited.decoded(path.read_bytes(), str(path))
     try:
@@ -163,10 +168,12 @@ def _json(path: Path) -> pd.DataFrame:
             f"{path} has the name {error} twice in one object. Rename all but one."
         ) from None
     if isinstance(content, dict) and content:
-        return _from_columns(content, path)
+        return _from_columns(content, path, wanted)
     if isinstance(content, list) and content:
         return (
-            _from_objects(content, path) if type(content[0]) is dict else _from_pairs(content, path)
+            _from_objects(content, path, wanted)
+            if type(content[0]) is dict
+            else _from_pairs(content, path)
         )
     raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
 
@@ -192,7 +199,7 @@ def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
     return _json_table({"x": x, "y": y}, path)
 
 
-def _from_objects(content: Sequence[Any], path: Path) -> pd.DataFrame:
+def _from_objects(content: Sequence[Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
     first: dict[str, Any] = {}
     for row, item in enumerate(content, 1):
         if type(item) is not dict:
@@ -203,27 +210,25 @@ def _from_objects(content: Sequence[Any], path: Path) -> pd.DataFrame:
         for name in item:
             first.setdefault(name, item[name])
     names = list(first)
-    chosen = choose(names, [type(value) is float for value in first.values()], str(path))
+    chosen = choose(names, [type(value) is float for value in first.values()], str(path), wanted)
     return _json_table(
         {role: [item.get(names[i]) for item in content] for role, i in chosen.items()}, path
     )
 
 
-def _from_columns(content: dict[str, Any], path: Path) -> pd.DataFrame:
+def _from_columns(content: dict[str, Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
     """Take columns as lists or, as pandas writes them, as objects by row label."""
     names = list(content)
     values = [list(v.values()) if isinstance(v, dict) else v for v in content.values()]
     numeric = [isinstance(v, list) and type(next(iter(v), None)) is float for v in values]
-    chosen = choose(names, numeric, str(path))
+    chosen = choose(names, numeric, str(path), wanted)
     for role, i in chosen.items():
         if not isinstance(values[i], list):
             raise PointillistError(
                 f"{path}, column {role}: {_held(values[i])} where a list must be. {_JSON_FORMS}"
             )
-    labels = [
-        list(c) if isinstance(c, dict) else None
-        for c in (content[names[i]] for i in chosen.values())
-    ]
+    columns = [content[names[i]] for i in chosen.values()]
+    labels = [set(c) if isinstance(c, dict) else None for c in columns]
     lengths = {role: len(values[i]) for role, i in chosen.items()}
     if len(set(lengths.values())) > 1 or any(label != labels[0] for label in labels):
         found = ", ".join(f"{role} {length:,}" for role, length in lengths.items())
@@ -231,7 +236,9 @@ def _from_columns(content: dict[str, Any], path: Path) -> pd.DataFrame:
             f"{path} has columns whose rows don't match (values in {found}). "
             "Give every row a value in each."
         )
-    return _json_table({role: values[i] for role, i in chosen.items()}, path)
+    order = next((list(c) for c in columns if isinstance(c, dict)), None)
+    rows = [[c[label] for label in order] if order else c for c in columns]
+    return _json_table(dict(zip(chosen, rows, strict=True)), path)
 
 
 def _json_table(columns: dict[str, Sequence[Any]], path: Path) -> pd.DataFrame:

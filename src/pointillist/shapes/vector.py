@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".svg",)
 _MOST, _MOST_POINTS, _DEEPEST = 200_000, 10_000_000, 200
-# The square of a larger coordinate, in units of the drawing, says nothing any more.
+# Squares of larger coordinates, in units of the drawing, lose all precision.
 _GREATEST = 1e9
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _REFERRING = ("clip-path", "mask", "marker-start", "marker-end")

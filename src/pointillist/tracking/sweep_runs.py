@@ -218,7 +218,7 @@ def record_failure(
 
 
 def mark_killed(client: MlflowClient, experiment_id: str) -> None:
-    """Mark the runs as KILLED whose process, on this machine, is no more: they could not say so."""
+    """Mark the runs as KILLED whose process, on this machine, has ended without saying so."""
     query = "attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment_id], query):
         on, _, pid = run.data.tags.get(PROCESS, "").rpartition(":")
