@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ from pointillist.diffusion.denoiser import Denoise, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.samplers import SAMPLERS
 from pointillist.diffusion.schedules import DiscretePath, Level, Path, noise_levels, noisiest
+
+logger = logging.getLogger(__name__)
 
 _RHO = 7.0
 """Of Karras et al. 2022, table 1."""
@@ -79,6 +82,18 @@ def chain_levels(path: Path, sampling: Sampling) -> list[Level]:
         own_times = isinstance(path, DiscretePath) and SAMPLERS[sampling.sampler].own_times
         rho = None if own_times else _RHO
     return noise_levels(path, sampling.steps, rho, sampling.sigma_max, sampling.sigma_min)
+
+
+def warn_of_merged_steps(path: Path, sampling: Sampling) -> None:
+    """Log how many steps a chain has, if a discrete path makes them fewer than were asked for."""
+    steps = len(chain_levels(path, sampling)) - 1
+    if steps < sampling.steps:
+        logger.warning(
+            "sampling.steps=%d: %d steps are left. A discrete path has its own times only, and noise "
+            "levels at the same one are merged. sampling.rho=null spreads them evenly.",
+            sampling.steps,
+            steps,
+        )
 
 
 def _chunks(sampling: Sampling) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -19,8 +18,6 @@ from pointillist.models.denoiser import TrainedDenoiser
 from pointillist.models.stored import Stored
 from pointillist.models.tensors import Tensors
 from pointillist.progress import track
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +159,7 @@ def run_chain(
         model.denoiser, path, start, sampling, devices.generator(seed, "sample", where)
     )
     steps = len(chains.chain_levels(path, sampling)) - 1
-    if steps < sampling.steps:
-        logger.warning(
-            "Of %d steps %d are left: a discrete path has its own times only, and noise levels that fall "
-            "on the same one are merged. sampling.rho=null spreads them evenly.",
-            sampling.steps,
-            steps,
-        )
+    chains.warn_of_merged_steps(path, sampling)
     recorder = chains.Recorder(sampling.n_frames, steps)
     for state in track(states, "Sampling", chains.total_steps(path, sampling)):
         recorder.add(state)
