@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -212,7 +213,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(project):
     process = start(project, "long", "--workers", "2")
     wait_for(lambda: any("training/loss" in c.data.metrics for c in running(project)), process)
     victim = next(c for c in running(project) if "training/loss" in c.data.metrics)
-    os.kill(int(victim.data.tags["process"].rpartition(":")[2]), signal.SIGKILL)
+    os.kill(int(re.search(r":(\d+)", victim.data.tags["process"])[1]), signal.SIGKILL)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     (parent,), children = runs(project)

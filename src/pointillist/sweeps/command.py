@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,11 @@ def carry_out(
     )
     command = shlex.join(["kedro", *sys.argv[1:]])
     tags = {"sweep.metric": sweep.metric, "kedro.command": redacted(command), ASKED: asked}
-    with (
-        clusters.cluster(workers, address) as client,
-        _parent(name, loader.get("mlflow", {}), project, tags, resume) as parent,
-    ):
+    with ExitStack() as after_workers, clusters.cluster(workers, address) as client:
         clusters.require_able(client, resources)
+        parent = after_workers.enter_context(
+            _parent(name, loader.get("mlflow", {}), project, tags, resume)
+        )
         order = Order(project, env, name, parent.run_id)
         again = command if resume else f"{command} --resume {parent.run_id[:8]}"
         with display.Display(name, again) as show:
@@ -95,7 +95,7 @@ def _parent(
         yield parent
     except BaseException:
         parent.close("KILLED")
-        # Workers of this process end with it, and with them the trials that they were at.
+        # Workers of one's own have ended by now, and with them the trials that they were at.
         parent.put_right()
         raise
 
