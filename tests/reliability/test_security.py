@@ -81,7 +81,7 @@ def test_every_place_of_a_comparison_is_escaped():
         scenes=[_scene(evil), _scene(evil)],
         metrics=(rows, rows),
         losses=None,
-        differing=[(evil, evil, evil)],
+        differing=[(evil, (evil, evil))],
         conditions=evil,
     )
     assert "<script>alert" not in page

@@ -103,12 +103,13 @@ def test_a_sweep_that_is_none_is_said_with_file_and_key(values, said):
 def test_every_sweep_of_the_project_can_run(project):
     import yaml
 
+    known = [path.name for path in project.glob("conf/*")]
     for file in project.glob("conf/*/sweeps.yml"):
         sweeps = yaml.safe_load(file.read_text())
         for name in (name for name in sweeps if not name.startswith("_")):
             sweep = plan.read(sweeps, name)
             assert sweep.about, name
-            plan.check(sweep, {"threads": 1}, BASE, PIPELINES, ["ddpm"])
+            plan.check(sweep, {"threads": 1}, BASE, PIPELINES, known)
 
 
 def outcome(configuration, seed, value, error=""):
