@@ -22,7 +22,7 @@ from pointillist.errors import PointillistError
 from pointillist.explanation import Explanation
 from pointillist.groups import flatten
 from pointillist.models import Stored
-from pointillist.parameters import SOURCE, Parameters, validate
+from pointillist.parameters import Parameters, validate
 from pointillist.provenance import Provenance
 from pointillist.terminal import display
 from pointillist.version import __version__
@@ -64,8 +64,7 @@ class ProjectHooks:
             ):
                 if (named := getattr(self._parameters, name)) is not None:
                     values[name] = version_of(named, settings, self._project)
-            # What names the source has its effect on the catalog.
-            self._given = [*({*flatten(context.config_loader.runtime_params)} - {*SOURCE})]
+            self._given = [*flatten(context.config_loader.runtime_params)]
             run = values.get("run")
             self._pinned = {} if run is None else records.required(self._project, run)
         except PointillistError as error:

@@ -38,7 +38,9 @@ def without_effect(
     taken = set(parameters(pipeline))
     found = {}
     for name in given:
-        group = name.partition(".")[0]
+        group, dot, _ = name.partition(".")
+        if not dot:  # threads and the like have their effect at the edge
+            continue
         takers = [
             s for s, other in pipelines.items() if group in parameters(other) and s != DEFAULT
         ]
