@@ -15,7 +15,7 @@ from pointillist.diffusion.schedules import make_path, noise_levels
 diffusers = pytest.importorskip("diffusers")
 
 VP = Schedule(kind="linear", timesteps=40, beta_start=0.002, beta_end=0.3)
-SAMPLERS = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
+SAMPLERS = list(samplers.SAMPLERS)
 
 
 def start(n: int = 64, scale: float = 1.0) -> torch.Tensor:

@@ -88,6 +88,7 @@ class Batches(Iterator[Batch]):
         self._taken, self._block = 0, self._next_block()
 
     def _next_block(self) -> Iterator[Batch]:
+        """Yield the next batches: Ho et al. 2020, algorithm 1, lines 2 to 4, for all of them at once."""
         density, path, training = self._density, self._path, self._training
         exact = training.target == "posterior"
         spread = training.noise_spread if exact else 1.0
