@@ -133,7 +133,9 @@ def test_kedro_viz_has_a_preview_of_every_report(viz):
         for node in ask(f"{viz}/api/pipelines/{pipeline['id']}")["nodes"]
     }
     reports = {i: node["name"] for i, node in nodes.items() if node.get("layer") == "reporting"}
-    assert {"animation", "metrics", "player", "report", "comparison"} <= set(reports.values())
+    assert {"animation", "metrics", "player_page", "report_page", "comparison_page"} <= set(
+        reports.values()
+    )
     blank = [name for i, name in reports.items() if not ask(f"{viz}/api/nodes/{i}").get("preview")]
     assert blank == []
 
