@@ -27,7 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
 PROJECT = Path(__file__).parent.parent
 QUICK = ("diffusion", "models", "shapes", "test_command_line.py", "test_parameters.py")
 # What these tests do by design: trainings, sheets of pictures, a thousand points.
-SLOW = ("test_recipes.py", "test_animation.py", "test_comparison.py")
+SLOW = (
+    "test_coarse.py",
+    "test_metrics.py",
+    "test_pictures.py",
+    "test_points.py",
+    "test_quality.py",
+    "test_recipes.py",
+    "test_tables.py",
+    "test_two_sample.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
