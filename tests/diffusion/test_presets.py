@@ -9,8 +9,17 @@ from benchmarks import learning
 from pointillist.diffusion import chains, objectives
 from pointillist.diffusion.batches import Batches
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.schedules import make_path, noisiest
 
 DDPM = ["tiny_tiny_diffusion", "tiny_diffusion", "ddpm"]
+BETAS = {
+    # Ho et al. 2020, section 4: T = 1000, beta from 1e-4 to 0.02.
+    "ddpm": (1000, 1e-4, 0.02),
+    "ddim": (1000, 1e-4, 0.02),
+    # ddpm.py of tiny-diffusion and schedule.py of tiny-tiny-diffusion.
+    "tiny_diffusion": (50, 1e-4, 0.02),
+    "tiny_tiny_diffusion": (50, 1e-5, 0.01),
+}
 
 
 @pytest.fixture
@@ -27,6 +36,38 @@ def bar_alphas(schedule):
         schedule.beta_start, schedule.beta_end, schedule.timesteps, dtype=torch.float64
     )
     return torch.cumprod(1 - beta, 0), beta
+
+
+@pytest.mark.parametrize("name", BETAS)
+def test_paths_have_the_betas_of_their_papers(name):
+    timesteps, first, last = BETAS[name]
+    path = make_path(learning.read_parameters(name, {}).schedule)
+    times = torch.arange(timesteps).double()
+    bar = torch.cumprod(1 - torch.linspace(first, last, timesteps, dtype=torch.float64), 0)
+    torch.testing.assert_close(path.alpha(times).double(), bar.sqrt(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(path.sigma(times).double(), (1 - bar).sqrt(), rtol=1e-4, atol=0)
+    assert noisiest(path).alpha == pytest.approx(bar[-1].sqrt().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "preset", [*BETAS, "flow_matching"], indirect=True, ids=[*BETAS, "flow_matching"]
+)
+def test_targets_are_the_points_that_were_noised(preset):
+    """Denoising score matching (Vincent 2011): (x_t - alpha x_0) / sigma is standard normal."""
+    parameters, density, denoiser = preset
+    generator = torch.Generator().manual_seed(0)
+    batches = Batches(
+        density.to("cpu", torch.float32), denoiser.path, parameters.training, generator
+    )
+    noises = []
+    for _ in range(200):
+        batch = next(batches)
+        alpha, sigma = denoiser.path.alpha(batch.t), denoiser.path.sigma(batch.t)
+        noises.append((batch.x - alpha[:, None] * batch.target) / sigma[:, None])
+    noise = torch.cat(noises)
+    error = 5 / len(noise) ** 0.5
+    torch.testing.assert_close(noise.mean(0), torch.zeros(2), rtol=0, atol=error)
+    torch.testing.assert_close(noise.T.cov(), torch.eye(2), rtol=0, atol=2**0.5 * error)
 
 
 @pytest.mark.parametrize("preset", [*DDPM, "ddim"], indirect=True)
