@@ -18,7 +18,7 @@ from kedro.pipeline.node import Node
 from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, first_line
 from pointillist.explanation import Explanation
 from pointillist.groups import flatten
 from pointillist.models import Stored
@@ -46,6 +46,7 @@ class ProjectHooks:
         self._pinned: records.Versions = {}
         self._loaded: records.Versions = {}
         self._saved: list[str] = []
+        self._is_of_a_run = False
         self._provenance: Provenance | None = None
         self._started: dict[str, float] = {}
 
@@ -95,6 +96,7 @@ class ProjectHooks:
         self._loaded, self._saved = {}, []
         # A model that is asked for by its version is taken as it is.
         asked_for = {*self._pinned, *(run_params.get("load_versions") or {})}
+        self._is_of_a_run = bool(asked_for & pipeline.inputs())
         chosen = "denoiser" not in pipeline.inputs() or "denoiser" in asked_for
         folder = self._project / "data" / "01_raw"
         self._provenance = None if chosen else Provenance(self._parameters, folder)
@@ -175,9 +177,7 @@ class ProjectHooks:
     ) -> None:
         """Keep which versions belong together; say what came out, where it is and what to try next."""
         display.stop()
-        version = str(run_params.get("run_id") or run_params.get("session_id"))
-        made = [n for n in self._saved if isinstance(catalog.get(n), VersionedFile)]
-        records.write(self._project, version, self._loaded, dict.fromkeys(made, version))
+        version = self._keep_record(run_params, catalog)
         for name in pipeline.inputs():
             if isinstance(dataset := catalog.get(name), TrainingStatesDataset):
                 dataset.remove_finished()
@@ -186,13 +186,26 @@ class ProjectHooks:
             self._project,
             catalog,
             self._saved,
-            summary.next_step(self._parameters, pipeline, version if self._pinned else None),
+            summary.next_step(self._parameters, pipeline, version if self._is_of_a_run else None),
             None if self._recording is None else self._recording.last_run,
         )
 
     @hook_impl(trylast=True)
-    def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], catalog: CatalogProtocol
+    ) -> None:
         """Turn errors that a person can mend into a line or two; others keep their traceback."""
         display.stop()
+        self._keep_record(run_params, catalog)
         if message := self._explanation.of(error, catalog):
             raise PointillistError(message) from error
+
+    def _keep_record(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> str:
+        """Keep which versions belong together, if that is possible; return the run's own."""
+        version = str(run_params.get("run_id") or run_params.get("session_id"))
+        made = [n for n in self._saved if isinstance(catalog.get(n), VersionedFile)]
+        try:
+            records.write(self._project, version, self._loaded, dict.fromkeys(made, version))
+        except OSError as error:
+            logger.warning("What belongs to this run can't be noted: %s", first_line(error))
+        return version

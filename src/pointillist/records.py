@@ -32,7 +32,7 @@ def write(project: Path, version: str, loaded: Mapping[str, str], saved: Mapping
     record = {**loaded, **saved}
     for other in loaded.values():
         record = read(project, other) | record
-    if record:
+    if saved:
         file = _file(project, version)
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(file, json.dumps(record, indent=1, sort_keys=True).encode())

@@ -331,12 +331,28 @@ def test_runs_that_are_not_there_are_refused(project, runs, said):
     assert "Traceback" not in result.stderr
 
 
-def test_older_versions_are_loaded_on_request(project):
+def test_older_versions_are_loaded_on_request(project, capsys):
     old = run(project, "train", "sample", tracking=False)
     run(project, "train", tracking=False, seed=1)
     with pytest.raises(PointillistError, match=f"--params run={re.escape(old)}"):
         run(project, "evaluate", tracking=False)
-    run(project, "evaluate", tracking=False, load_versions={"denoiser": old})
+    capsys.readouterr()
+    evaluated = run(project, "evaluate", tracking=False, load_versions={"denoiser": old})
+    assert f"--params shape=dino,run={evaluated}" in capsys.readouterr().out
+    run(project, "render", tracking=False, run=evaluated)
+
+
+def test_what_a_run_made_before_it_failed_belongs_together(project, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr("pointillist.models.measures.measure", fail)
+    with pytest.raises(ValueError, match="no luck"):
+        run(project, "train", "sample", "evaluate", tracking=False)
+    monkeypatch.undo()
+    version = saved(project, "denoiser")[0].parent.name
+    run(project, "train", tracking=False, seed=1)
+    run(project, "evaluate", tracking=False, run=version)
     assert saved(project, "metrics")
 
 

@@ -507,3 +507,45 @@ def test_columns_are_named_by_parameters(tmp_path):
         PointillistError, match=r"'sensorx' for source\.x\. Did you mean 'sensor_x'"
     ):
         table.place(Source(x="sensorx"))
+
+
+@pytest.mark.parametrize(
+    ("header", "x", "y"),
+    [
+        ("start_lat,start_lng", "start_lng", "start_lat"),
+        ("y_mm,x_mm", "x_mm", "y_mm"),
+        ("left,right", "left", "right"),
+        ("latitude,longitude", "longitude", "latitude"),
+    ],
+)
+def test_what_is_taken_for_x_and_y_is_not_mirrored_and_is_said(tmp_path, caplog, header, x, y):
+    file = tmp_path / "map.csv"
+    file.write_text(f"{header}\n1,20\n3,50\n4,90\n")
+    with caplog.at_level("INFO"):
+        points = tables.read(file)
+    first = dict(zip(header.split(","), (1, 20), strict=True))
+    assert points.iloc[0].tolist() == [first[x], first[y]]
+    assert f"x is {x}, y is {y}." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted", "said"),
+    [
+        ("a,b\n1,2\n3,4\n5,9\n", Wanted("a", "a"), "source.x and source.y are one column, 'a'"),
+        ("x,y,weight,weights\n1,2,3,4\n", None, "has the columns weight and weights. Say which"),
+        ("lon,lng,lat\n1,2,3\n", None, "--params source.x=NAME"),
+        ("x;y\n" + "1;2\n" * 150 + "1,234;5\n", None, "'1,234' a decimal or in thousands"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(tmp_path, content, wanted, said):
+    file = tmp_path / "own.csv"
+    file.write_text(content)
+    with pytest.raises(PointillistError) as error:
+        tables.read(file, wanted)
+    assert said in str(error.value)
+
+
+def test_the_other_column_follows_from_one(tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text("a,b\n1,2\n3,4\n5,9\n")
+    assert tables.read(file, Wanted(x="b")).to_numpy().tolist() == [[2, 1], [4, 3], [9, 5]]

@@ -6,13 +6,13 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from filelock import FileLock, Timeout
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import DatasetError
 
 from pointillist.datasets import atomic
+from pointillist.datasets.versioned import VersionedFile
 from pointillist.errors import PointillistError, reason
 from pointillist.models.tensors import Tensors, decode, encode
 
@@ -135,20 +135,11 @@ def _read(file: Path) -> str:
         return ""
 
 
-class TrainingStatesDataset(AbstractVersionedDataset[None, TrainingStates]):
-    """The states of a shape's trainings. Loading reads none yet: the training asks for what it needs."""
+class TrainingStatesDataset(VersionedFile):
+    """The states of a shape's trainings, in a folder beside the versions of denoiser.safetensors.
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        version: Version | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Take the folder of states, beside that of the versions of denoiser.safetensors."""
-        self._states = Path(filepath)
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(self._states.as_posix()), version=version)
+    Loading reads none yet: the training asks for what it needs.
+    """
 
     def resolve_load_version(self) -> None:
         """Return None: what is there belongs to trainings that have no model yet."""
@@ -158,8 +149,8 @@ class TrainingStatesDataset(AbstractVersionedDataset[None, TrainingStates]):
         version = self.resolve_save_version()
         if version is None:
             raise DatasetError("States of trainings need versioned: true.")
-        models = self._states.with_name("denoiser.safetensors")
-        states = TrainingStates(self._states, version, models)
+        models = self.folder.with_name("denoiser.safetensors")
+        states = TrainingStates(self.folder, version, models)
         states.remove_finished()
         return states
 
@@ -173,6 +164,3 @@ class TrainingStatesDataset(AbstractVersionedDataset[None, TrainingStates]):
 
     def _exists(self) -> bool:
         return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._states, "version": self._version}

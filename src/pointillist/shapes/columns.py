@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pointillist.errors import PointillistError, nearest
+
+logger = logging.getLogger(__name__)
 
 _NAMES = {
     "x": ("x", "lon", "long", "lng", "longitude", "easting"),
@@ -49,43 +53,77 @@ def choose(
 ) -> dict[str, int]:
     """Return where x, y and, if there is one, weight are among the columns called `names`.
 
-    The columns that are `wanted` are taken; else names decide, whatever their case: x and y, or longitude
-    and latitude, easting and northing. Else x and y are the only two columns that are `numeric`, in
-    their order, unless one of them has the other's name. Weights always go by name.
+    The columns that are `wanted` are taken; else names decide, whatever their case: x and y, or
+    longitude and latitude, easting and northing. Else x and y are the only columns left that are
+    `numeric`, in their order, unless their names have it the other way round, as in start_lat, start_lon.
+    Weights always go by name.
 
     Raises
     ------
     PointillistError
-        If a name is there twice, one that is wanted isn't there, or there are not two numeric columns;
-        it names what was found.
+        If a name is there twice, one that is wanted isn't there, or x and y can't be told; it names what
+        was found.
     """
-    keys = [folded(name) for name in names]
-    for role in ("x", "y", "weight"):
-        if keys.count(role) > 1:
-            raise PointillistError(
-                f"{source} has {keys.count(role)} columns named {role}. Rename all but one."
-            )
     asked = {k: v for k, v in vars(wanted or Wanted()).items() if v is not None}
     found = {role: _place(role, name, names, source) for role, name in asked.items()}
-    roles = [_role(key) for key in keys]
+    _refuse_one_for_two(found, asked, source)
     for role in ("weight", "x", "y"):
-        # The plain name goes before what else a column may be called.
-        place = keys.index(role) if role in keys else roles.index(role) if role in roles else None
-        if role not in found and place is not None and place not in found.values():
+        place = None if role in found else _by_name(role, names, source)
+        if place is not None and place not in found.values():
             found[role] = place
-    if {"x", "y"} <= found.keys():
-        return {role: found[role] for role in ("x", "y", "weight") if role in found}
-    weight = {role: i for role, i in found.items() if role == "weight"}
-    candidates = [
-        i for i, is_number in enumerate(numeric) if is_number and i not in weight.values()
-    ]
-    if len(candidates) == 2 and not asked:
-        x, y = candidates
-        if roles[x] == "y" or roles[y] == "x":
-            x, y = y, x
-        return {"x": x, "y": y, **weight}
-    count = {0: "no column", 1: "one column"}.get(len(candidates), f"{len(candidates)} columns")
-    raise PointillistError(
+    left = [i for i, is_number in enumerate(numeric) if is_number and i not in found.values()]
+    missing = [role for role in ("x", "y") if role not in found]
+    if missing and len(left) == len(missing):
+        if len(left) == 2 and (_hint(names[left[0]]) == "y" or _hint(names[left[1]]) == "x"):
+            left.reverse()
+        found |= dict(zip(missing, left, strict=True))
+    elif missing:
+        raise _untold(names, numeric, found, source)
+    if not {"x", "y"} <= {folded(name) for name in names} and not asked:
+        logger.info("%s: x is %s, y is %s.", source, names[found["x"]], names[found["y"]])
+    return {role: found[role] for role in ("x", "y", "weight") if role in found}
+
+
+def _by_name(role: str, names: Sequence[str], source: str) -> int | None:
+    """Return where the column of a role is by its usual names; the plain one goes before others."""
+    keys = [folded(name) for name in names]
+    if keys.count(role) > 1:
+        raise PointillistError(
+            f"{source} has {keys.count(role)} columns named {role}. Rename all but one."
+        )
+    places = [i for i, key in enumerate(keys) if _role(key) == role]
+    if len(places) > 1 and (role == "weight" or role not in keys):
+        both = " and ".join(shown(names[i]) for i in places)
+        raise PointillistError(
+            f"{source} has the columns {both}. Say which is meant: --params source.{role}=NAME"
+        )
+    return keys.index(role) if role in keys else next(iter(places), None)
+
+
+def _hint(name: str) -> str:
+    """Return the role that a part of a name tells of, as in start_lat; empty if none or both are."""
+    roles = {_role(part) for part in re.split(r"[^a-z]+", folded(name))} & {"x", "y"}
+    return roles.pop() if len(roles) == 1 else ""
+
+
+def _refuse_one_for_two(found: dict[str, int], asked: dict[str, str], source: str) -> None:
+    for role, place in found.items():
+        for other, there in found.items():
+            if role < other and place == there:
+                raise PointillistError(
+                    f"{source}: source.{role} and source.{other} are one column, "
+                    f"{shown(asked[role])!r}. Name two."
+                )
+
+
+def _untold(
+    names: Sequence[str], numeric: Sequence[bool], found: dict[str, int], source: str
+) -> PointillistError:
+    """Return the refusal of a table whose x and y can't be told."""
+    weight = found.get("weight")
+    n = sum(is_number and i != weight for i, is_number in enumerate(numeric))
+    count = {0: "no column", 1: "one column"}.get(n, f"{n} columns")
+    return PointillistError(
         f"{source} has no columns named x and y, and {count} of numbers, where there must be two "
         f"(found: {_listed(names)}).\nName the columns x and y and, for weights, weight; or say which "
         "they are: --params source.x=NAME,source.y=NAME"

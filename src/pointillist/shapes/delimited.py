@@ -229,11 +229,24 @@ def _settled(
     if separator not in "\t;" or b"," not in content:
         return layout
     body = _rows(content, separator, source, layout.lines)
-    own = [(line, [row[i] for i in layout.columns.values() if i < len(row)]) for line, row in body]
+    places = [layout.columns["x"], layout.columns["y"]]
+    own = [(line, [row[i] for i in places if i < len(row)]) for line, row in body]
     sign = _decimal(own)
+    if sign == ",":
+        _refuse_thousands([cell.strip() for _, row in own for cell in row], source)
     if sign == decimal:
         return layout
     return _laid_out(comments, rows, separator, sign, source, wanted)
+
+
+def _refuse_thousands(cells: Sequence[str], source: str) -> None:
+    """Refuse commas that could all be those of thousands."""
+    commas = [cell for cell in cells if "," in cell]
+    if commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
+        raise PointillistError(
+            f"{source}: is {shown(commas[0])!r} a decimal or in thousands? "
+            "Write decimals with a point, and thousands without a sign."
+        )
 
 
 def _refuse_a_count(content: bytes, source: str, skip: int) -> None:
@@ -298,12 +311,8 @@ def _laid_out(
         _refuse_rows_like_comments(comments, columns, separator, decimal, source)
         _refuse_two_numbers_in_a_cell(body, decimal, source)
     cells = [row[i].strip() if i < len(row) else "" for _, row in body for i in columns.values()]
-    commas = [cell for cell in cells if "," in cell]
-    if decimal == "," and commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
-        raise PointillistError(
-            f"{source}: is {shown(commas[0])!r} a decimal or in thousands? "
-            "Write decimals with a point, and thousands without a sign."
-        )
+    if decimal == ",":
+        _refuse_thousands(cells, source)
     return _Layout(
         separator,
         decimal,

@@ -211,7 +211,7 @@ def _refuse_others(options: Source, takes: frozenset[str], what: str) -> None:
     }
     for knob, value in knobs.items():
         if value is not None and knob not in takes:
-            others = " and ".join(f"source.{name}" for name in sorted(takes))
+            others = ", ".join(f"source.{name}" for name in sorted(takes))
             raise PointillistError(
                 f"source.{knob} has no effect on {what}. "
                 + (f"It takes {others}." if others else f"Leave source.{knob} out.")
