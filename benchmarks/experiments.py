@@ -144,7 +144,8 @@ def growing_batches(
         for size in (training.batch_size // 2, training.batch_size, 2 * training.batch_size):
             options = training.model_copy(update={"batch_size": size})
             third = math.ceil(training.steps / 3)
-            yield from islice(fixed(density, denoiser.path, options, generator), third)
+            drawn = fixed(density, denoiser.path, options, generator, denoiser.network.prediction)
+            yield from islice(drawn, third)
 
     with patch.object(training_module, "Batches", batches):
         yield from train(denoiser, density, training, generator)
@@ -247,7 +248,7 @@ def _loop(
     """Train as `training.train` does, with another optimizer; one report, at the end."""
     weights: list[Tensor] = list(denoiser.parameters())
     average = [w.detach().clone() for w in weights]
-    batches = Batches(density, denoiser.path, training, generator)
+    batches = Batches(density, denoiser.path, training, generator, denoiser.network.prediction)
     for step in range(training.steps):
         for w in weights:
             w.grad = None

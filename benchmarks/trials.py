@@ -54,7 +54,7 @@ def _same_steps(group: str, parameter: str, *values: Any) -> Iterator[Trial]:
 ADAM = {"training.optimizer": "adam"}
 
 TRIALS: tuple[Trial, ...] = (
-    *_same_steps("noise levels and draws", "training.noise_exponent", None, 0.0, 1.2),
+    *_same_steps("noise levels and draws", "training.noise_exponent", 0.0, 1.2),
     *_same_steps("noise levels and draws", "training.draws", "stratified", "independent"),
     *_same_steps("noise levels and draws", "training.noise_spread", 1.0, 1.5),
     Trial("noise levels and draws", "drawn by measured error", {}, experiment="by_error"),

@@ -30,6 +30,13 @@ def preset(request, ring):
     return parameters, density, learning.untrained(parameters, density, 0)
 
 
+def batches_of(preset, generator):
+    parameters, density, denoiser = preset
+    truth = density.to("cpu", torch.float32)
+    prediction = denoiser.network.prediction
+    return Batches(truth, denoiser.path, parameters.training, generator, prediction)
+
+
 def bar_alphas(schedule):
     """Ho et al. 2020, eq. 4, over linear betas."""
     beta = torch.linspace(
@@ -56,9 +63,7 @@ def test_targets_are_the_points_that_were_noised(preset):
     """Denoising score matching (Vincent 2011): (x_t - alpha x_0) / sigma is standard normal."""
     parameters, density, denoiser = preset
     generator = torch.Generator().manual_seed(0)
-    batches = Batches(
-        density.to("cpu", torch.float32), denoiser.path, parameters.training, generator
-    )
+    batches = batches_of(preset, generator)
     noises = []
     for _ in range(200):
         batch = next(batches)
@@ -70,14 +75,33 @@ def test_targets_are_the_points_that_were_noised(preset):
     torch.testing.assert_close(noise.T.cov(), torch.eye(2), rtol=0, atol=2**0.5 * error)
 
 
+@pytest.mark.parametrize("preset", ["ddpm", "ddim", "flow_matching"], indirect=True)
+def test_times_are_drawn_by_chance(preset):
+    """How many of a batch lie in the first half of the times varies as with tosses of a coin."""
+    path = preset[2].path
+    batches = batches_of(preset, torch.Generator().manual_seed(0))
+    half = path.quantile(torch.tensor(0.5)).item()
+    early = torch.tensor([float((next(batches).t < half).sum()) for _ in range(400)])
+    size = len(next(batches).t)
+    # The standard error of a variance over 400 is 7 %.
+    assert early.var().item() == pytest.approx(size / 4, rel=0.3)
+
+
+@pytest.mark.parametrize("preset", [*BETAS, "flow_matching"], indirect=True)
+def test_the_network_is_told_of_points_not_of_anchors(preset):
+    """With no bandwidth, the noise around an anchor is the path's own (Karras et al. 2022, table 1)."""
+    denoiser = preset[2]
+    t = denoiser.path.quantile(torch.linspace(0, 1, 20))
+    sigma = denoiser.path.sigma(t)
+    assert torch.equal(denoiser.coefficients(denoiser.path.alpha(t), sigma).tau, sigma)
+
+
 @pytest.mark.parametrize("preset", [*DDPM, "ddim"], indirect=True)
 def test_the_loss_is_l_simple(preset):
     """Ho et al. 2020, eq. 14: the mean of |eps - eps_theta(x_t, t)|^2 over even t."""
     parameters, density, denoiser = preset
     generator = torch.Generator().manual_seed(0)
-    batches = Batches(
-        density.to("cpu", torch.float32), denoiser.path, parameters.training, generator
-    )
+    batches = batches_of(preset, generator)
     times = []
     for _ in range(200):
         batch = next(batches)
@@ -143,9 +167,7 @@ def test_flow_matching_regresses_on_the_flow_and_follows_it_in_even_steps(preset
     """Lipman et al. 2023, eq. 23, with time reversed: x_t = (1 - t) x_0 + t eps, u = eps - x_0."""
     parameters, density, denoiser = preset
     generator = torch.Generator().manual_seed(0)
-    batches = Batches(
-        density.to("cpu", torch.float32), denoiser.path, parameters.training, generator
-    )
+    batches = batches_of(preset, generator)
     batch = next(batches)
     t = batch.t[:, None]
     flow = (batch.x - (1 - t) * batch.target) / t - batch.target

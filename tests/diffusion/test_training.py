@@ -23,7 +23,7 @@ def batch_of(density, n, options, seed=0):
     generator = torch.Generator().manual_seed(seed)
     path = make_path(Schedule())
     options = Training(batch_size=n, **options)
-    return path, next(Batches(density, path, options, generator))
+    return path, next(Batches(density, path, options, generator, "edm"))
 
 
 def test_posterior_targets_equal_brute_force(ring):
@@ -426,7 +426,7 @@ def test_fixed_dataset_is_walked_through_in_epochs(ring):
     density = ring.to("cpu", torch.float32)
     options = Training(dataset_size=100, batch_size=32, target="sample")
     generator = torch.Generator().manual_seed(0)
-    batches = Batches(density, make_path(Schedule()), options, generator)
+    batches = Batches(density, make_path(Schedule()), options, generator, "edm")
     epochs = [torch.cat([next(batches).target for _ in range(3)]) for _ in range(2)]
     assert len(torch.cat(epochs).unique(dim=0)) <= 100
     assert all(len(epoch.unique(dim=0)) == 96 for epoch in epochs)
@@ -435,7 +435,8 @@ def test_fixed_dataset_is_walked_through_in_epochs(ring):
 def test_a_dataset_smaller_than_the_batch_is_one_batch(ring):
     options = Training(dataset_size=10, batch_size=32)
     generator = torch.Generator().manual_seed(0)
-    batches = Batches(ring.to("cpu", torch.float32), make_path(Schedule()), options, generator)
+    density = ring.to("cpu", torch.float32)
+    batches = Batches(density, make_path(Schedule()), options, generator, "edm")
     assert [len(next(batches).x) for _ in range(3)] == [10, 10, 10]
 
 
@@ -514,7 +515,7 @@ CONTINUED = {
     "reference batches": {"reference_anchors": 4},
     "epochs": {"dataset_size": 50, "batch_size": 16},
     "one small epoch": {"dataset_size": 5, "batch_size": 16},
-    "shared noise, path's own": {"draws": "shared", "noise_exponent": None},
+    "shared noise, even": {"draws": "shared", "noise_exponent": 0.0},
     "no average": {"ema": 0.0, "draws": "independent"},
 }
 

@@ -16,6 +16,12 @@ from pointillist.diffusion.schedules import Path
 # Batches drawn at once: on so few points, starting an operation costs more than the operation.
 _AHEAD = 16
 
+EDM_EXPONENT = 0.7
+"""How much more often low noise is drawn for edm's output, where `training.noise_exponent` is null.
+
+The other predictions come with a measure of their own, that of their papers: the path's times evenly.
+"""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,14 +50,22 @@ class Batches(Iterator[Batch]):
     """
 
     def __init__(
-        self, density: GaussianMixture, path: Path, training: Training, generator: torch.Generator
+        self,
+        density: GaussianMixture,
+        path: Path,
+        training: Training,
+        generator: torch.Generator,
+        prediction: str,
     ) -> None:
         self._density, self._path, self._training = density, path, training
         self._generator = generator
         self._size = min(training.batch_size, training.dataset_size or training.batch_size)
         self._epochs = _Epochs(density, training, generator) if training.dataset_size else None
         self._draw = uniform_draws(self._size, training.draws, generator)
-        self._levels = noise_level_draws(path, density.bandwidth, training.noise_exponent)
+        exponent = training.noise_exponent
+        if exponent is None and prediction == "edm":
+            exponent = EDM_EXPONENT
+        self._levels = noise_level_draws(path, density.bandwidth, exponent)
         self._block: Iterator[Batch] = iter(())
         self._begin_block()
 

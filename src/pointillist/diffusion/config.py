@@ -181,13 +181,13 @@ class Training(Group):
         "batch, as in tiny-tiny-diffusion.",
     )
     noise_exponent: float | None = Field(
-        0.7,
+        None,
         ge=0,
         le=1.5,
         description="Noise levels are drawn with a density that falls by this power of the noise "
         "ratio tau/alpha, per unit of its logarithm, and weighted by its inverse: 0 is even, more "
-        "knows the loss better where noise is low; null: even in the path's own time, unweighted, as "
-        "in the two originals.",
+        "knows the loss better where noise is low; null: 0.7 if the prediction is edm, else even in "
+        "the path's own time, unweighted, as in the prediction's paper.",
     )
     noise_spread: float = Field(
         1.25,

@@ -79,7 +79,7 @@ def train(
     weights = FlatWeights.of(denoiser)
     updates = make_updates(weights, training)
     average = weights.values.clone()
-    batches = Batches(density, denoiser.path, training, generator)
+    batches = Batches(density, denoiser.path, training, generator, denoiser.network.prediction)
     memory = _Memory(weights, average, updates, batches)
     first = 0 if state is None else memory.resume(state)
     watched = weights.values.device.type == "cpu"
