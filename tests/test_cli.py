@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
 
 from pointillist import cli
-from tests.pipelines.test_project import QUICK_TEXT, kedro
+from tests.projects import QUICK_TEXT, kedro, run
 
 DAMAGED_PARAMETERS = {
     "shpae: cat": "Parameter 'shpae' is unknown. Did you mean 'shape'?",
@@ -157,7 +157,7 @@ def test_a_terminal_without_a_sign_for_a_letter_shows_a_question_mark(project):
 
 
 def test_parameters_without_effect_are_named(project):
-    assert kedro(project, "run", "--pipelines", "train", "--params", QUICK_TEXT).returncode == 0
+    run(project, "train")
     given = "schedule.kind=linear,sampling.eta=0.5,sampling.n_samples=100,tracking=false"
     result = kedro(project, "run", "--pipelines", "sample", "--params", given)
     said = result.stdout + result.stderr

@@ -15,7 +15,7 @@ from pointillist import command_line
 from pointillist.groups import flatten
 from pointillist.parameters import Parameters
 from pointillist.shapes.naming import name_from
-from tests.pipelines.test_project import kedro, saved
+from tests.projects import kedro_here, saved
 
 WORDS = ["null", "~", "#hash", "&a", "'a #b'", "2024", "007", "1.5", "12:30", "yes", "${x}", "[1"]
 
@@ -129,8 +129,8 @@ def test_what_cannot_be_read_is_said(given, said):
 def test_words_go_through_the_configuration_as_typed(project):
     """To the very points: `null` is a word of four letters, and its own name everywhere."""
     for word in ("null", "#hash", "007", "${x}"):
-        result = kedro(project, "run", "--pipelines", "ingest", "--params", f"text={word}")
-        assert result.returncode == 0, result.stderr
+        result = kedro_here(project, "run", "--pipelines", "ingest", "--params", f"text={word}")
+        assert result.exit_code == 0, result.stderr
     tables = {path.parts[-4]: pd.read_parquet(path) for path in saved(project, "shape_points")}
     assert {"null", "007"} < set(tables)
     assert len(tables) == 4

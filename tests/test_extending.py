@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.pipelines.test_project import QUICK_TEXT, kedro, saved
+from tests.projects import QUICK_TEXT, kedro, saved
 
 SAMPLER = '''
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pointillist
-from tests.pipelines.test_project import run
+from tests.projects import run
 
 ROOT = Path(__file__).parents[1]
 LOADING, EXAMPLE = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

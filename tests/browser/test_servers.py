@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.pipelines.test_project import QUICK, run
+from tests.projects import QUICK, run
 
 _LITTLE = {
     "player": {"points": 50},

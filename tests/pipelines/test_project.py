@@ -13,67 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
-from mlflow import MlflowClient
 from PIL import Image
 
 from pointillist import shapes
 from pointillist.errors import PointillistError
-from pointillist.groups import flatten
 from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.models.tensors import decode
 from pointillist.shapes.naming import name_from
-
-QUICK = {
-    "threads": 1,
-    "training": {"steps": 30, "batch_size": 64, "report_every": 10},
-    "sampling": {"steps": 6, "n_samples": 500},
-    "evaluation": {
-        "n_eval": 500,
-        "noise_levels": 8,
-        "risk_draws": 64,
-        "projections": 20,
-        "ode_steps": 8,
-        "ode_draws": 64,
-    },
-    "rendering": {"frames": 8, "points": 200, "size": 160},
-}
-QUICK_TEXT = ",".join(f"{name}={value}" for name, value in flatten(QUICK).items())
-
-
-def run(project: Path, *pipelines: str, load_versions=None, env=None, **parameters):
-    bootstrap_project(project)
-    options = {"project_path": project, "runtime_params": QUICK | parameters, "env": env}
-    with KedroSession.create(**options) as session:
-        session.run(pipeline_names=list(pipelines) or None, load_versions=load_versions)
-        return session.session_id
-
-
-def kedro(project: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(project / "src"), "COLUMNS": "100"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return subprocess.run(
-        [sys.executable, "-m", "kedro", *arguments],
-        cwd=project,
-        env=environment | options.pop("env", {}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def saved(project: Path, name: str) -> list[Path]:
-    """All versions of a dataset, oldest first."""
-    return sorted(p for p in project.glob(f"data/*/*/{name}.*/*/*") if p.is_file())
-
-
-def mlflow(project: Path) -> tuple[MlflowClient, list]:
-    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("pointillist")
-    runs = client.search_runs([experiment.experiment_id]) if experiment else []
-    return client, sorted(runs, key=lambda r: r.info.start_time)
+from tests.projects import QUICK, QUICK_TEXT, kedro, kedro_here, mlflow, run, saved
 
 
 @pytest.fixture(scope="module")
@@ -325,8 +272,8 @@ def test_two_runs_are_compared_by_version_or_by_mlflow_id(project):
 )
 def test_runs_that_are_not_there_are_refused(project, runs, said):
     given = [] if runs is None else ["--params", f"runs={runs}"]
-    result = kedro(project, "run", "--pipelines", "compare", *given)
-    assert result.returncode == 1
+    result = kedro_here(project, "run", "--pipelines", "compare", *given)
+    assert result.exit_code == 1
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -510,8 +457,8 @@ def test_wrong_parameters_are_refused_before_anything_is_written(project, parame
     (project / "broken.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><path d='M0")
     Image.new("L", (40, 40), 255).save(project / "blank.png")
     before = sorted(project.rglob("*"))
-    result = kedro(project, "run", "--params", parameters)
-    assert result.returncode == 1
+    result = kedro_here(project, "run", "--params", parameters)
+    assert result.exit_code == 1
     assert REFUSED[parameters] in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert len(result.stderr.strip().splitlines()) <= 2
@@ -532,8 +479,8 @@ def test_wrong_pipeline_is_refused_with_the_right_one(project):
 
 
 def test_sampling_what_was_never_trained_names_the_command(project):
-    result = kedro(project, "run", "--pipeline", "sample", "--params", "shape=cat")
-    assert result.returncode == 1
+    result = kedro_here(project, "run", "--pipeline", "sample", "--params", "shape=cat")
+    assert result.exit_code == 1
     assert result.stderr.strip() == (
         "Error: No denoiser of 'cat' was found. Make it first: "
         "kedro run --pipelines train --params shape=cat"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pointillist.datasets import Partitions
-from tests.pipelines.test_project import run, saved
+from tests.projects import run, saved
 
 MANY = {"partition": 3000}
 FEW = {"steps": 4, "n_samples": 100}

@@ -11,7 +11,7 @@ import pytest
 from pointillist.models import TrainedDenoiser
 from pointillist.models.tensors import decode
 from pointillist.sessions import UniqueSessions
-from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
+from tests.projects import QUICK_TEXT, kedro, mlflow, saved
 
 FOUR = ("dino", "dino", "dino", "cat")
 EIGHT = (*FOUR, "dino", "cat", "panda", "moons")

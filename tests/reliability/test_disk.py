@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pointillist.models import TrainedDenoiser
-from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
+from tests.projects import QUICK_TEXT, kedro, mlflow, saved
 
 
 @pytest.fixture

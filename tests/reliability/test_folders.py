@@ -4,7 +4,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pointillist.tracking import store
-from tests.pipelines.test_project import QUICK_TEXT, kedro
+from tests.projects import QUICK_TEXT, kedro
 
 
 @pytest.mark.parametrize(

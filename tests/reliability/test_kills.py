@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pointillist.models.tensors import decode
-from tests.pipelines.test_project import QUICK_TEXT, kedro, mlflow, saved
+from tests.projects import QUICK_TEXT, kedro, mlflow, saved
 
 PARAMETERS = f"{QUICK_TEXT},training.steps=60,training.checkpoint_seconds=0"
 LOADERS = {

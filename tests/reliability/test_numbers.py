@@ -9,7 +9,7 @@ import torch
 
 from pointillist.diffusion import objectives
 from pointillist.errors import PointillistError
-from tests.pipelines.test_project import QUICK, kedro, mlflow, run, saved
+from tests.projects import QUICK, kedro, kedro_here, mlflow, run, saved
 
 
 def test_a_training_that_diverges_says_when_and_where_and_keeps_its_last_good_state(
@@ -83,8 +83,8 @@ REFUSED = {
 @pytest.mark.parametrize("parameters", REFUSED)
 def test_what_cannot_work_is_refused_with_the_bound_and_why(project, parameters):
     (project / "one.csv").write_text("x,y\n1,2\n")
-    result = kedro(project, "run", "--params", parameters)
-    assert result.returncode == 1
+    result = kedro_here(project, "run", "--params", parameters)
+    assert result.exit_code == 1
     bound, why = REFUSED[parameters]
     assert bound in result.stderr
     assert why in result.stderr

@@ -11,7 +11,7 @@ import torch
 
 from pointillist.errors import PointillistError
 from pointillist.models.tensors import decode
-from tests.pipelines.test_project import mlflow, run, saved
+from tests.projects import mlflow, run, saved
 
 LONG = {"steps": 400, "batch_size": 64, "report_every": 10, "checkpoint_seconds": 0.0}
 """Long enough to be stopped: a state is kept at every report."""

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.browser.test_servers import free_port
-from tests.pipelines.test_project import QUICK_TEXT, kedro, saved
+from tests.projects import QUICK_TEXT, kedro, saved
 
 SECRET = "s3cr3tpassword"
 LONG = f"{QUICK_TEXT},training.steps=600,training.report_every=5"

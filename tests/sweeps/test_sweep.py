@@ -19,7 +19,7 @@ from pointillist.sweeps import worker
 from pointillist.sweeps.plan import Trial
 from pointillist.sweeps.worker import Order
 from pointillist.tracking import Parent
-from tests.pipelines.test_project import QUICK, kedro, run, saved
+from tests.projects import QUICK, kedro, kedro_here, run, saved
 from tests.reliability.test_tracking_down import Server
 
 SWEEPS = {
@@ -142,12 +142,12 @@ def test_reports_that_cannot_be_written_are_said_in_words_and_the_table_is_print
 
 
 def test_a_wrong_parameter_is_refused_before_anything_starts(project):
-    result = kedro(project, "sweep", "two", "--params", "training.stepz=5")
-    assert result.returncode == 1
+    result = kedro_here(project, "sweep", "two", "--params", "training.stepz=5")
+    assert result.exit_code == 1
     assert "training.steps" in result.stderr
     assert runs(project) == ([], [])
-    assert "two configurations" in kedro(project, "sweep").stdout
-    assert "Did you mean 'two'" in kedro(project, "sweep", "tow").stderr
+    assert "two configurations" in kedro_here(project, "sweep").stdout
+    assert "Did you mean 'two'" in kedro_here(project, "sweep", "tow").stderr
 
 
 def test_a_metric_that_no_trial_has_stops_the_sweep_at_its_first(project):
@@ -311,8 +311,9 @@ def test_a_cluster_runs_a_trial_where_its_resources_are(project, cluster):
     assert len({child.data.tags["process"] for child in children}) == 1
     spans = sorted((child.info.start_time, child.info.end_time) for child in children)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-    refused = kedro(project, "sweep", "two", "--address", cluster.address, "--resources", "TPU=1")
-    assert refused.returncode == 1
+    given = ("--address", cluster.address, "--resources", "TPU=1")
+    refused = kedro_here(project, "sweep", "two", *given)
+    assert refused.exit_code == 1
     assert "None of the cluster's 2 workers has TPU=1." in refused.stderr
     assert len(runs(project)[0]) == 1, "what is refused leaves nothing"
 
@@ -330,8 +331,8 @@ def test_a_cluster_runs_a_trial_where_its_resources_are(project, cluster):
     ],
 )
 def test_options_that_do_not_go_together_are_refused(project, options, said):
-    result = kedro(project, "sweep", "two", *options)
-    assert result.returncode == 1
+    result = kedro_here(project, "sweep", "two", *options)
+    assert result.exit_code == 1
     assert said in result.stderr
     assert runs(project) == ([], [])
 
@@ -368,8 +369,8 @@ def test_a_search_asks_as_often_as_it_may(project):
 
 
 def test_a_sweep_that_is_not_there_cannot_be_resumed(project):
-    result = kedro(project, "sweep", "two", "--resume", "abcdef")
-    assert result.returncode == 1
+    result = kedro_here(project, "sweep", "two", "--resume", "abcdef")
+    assert result.exit_code == 1
     assert "No sweep in MLflow has an id that begins with 'abcdef'" in result.stderr
 
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from pointillist.errors import PointillistError
 from tests.browser.test_servers import free_port
-from tests.pipelines.test_project import QUICK, run, saved
+from tests.projects import QUICK, run, saved
 
 ELSEWHERE = """
 import mlflow, numpy, pandas, pointillist

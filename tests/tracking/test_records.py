@@ -8,7 +8,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from pointillist.pipeline_registry import register_pipelines
-from tests.pipelines.test_project import QUICK, mlflow, run
+from tests.projects import QUICK, mlflow, run
 
 DOCS = Path(__file__).parents[2] / "docs"
 
