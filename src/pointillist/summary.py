@@ -15,6 +15,7 @@ from pointillist import stages
 from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
+from pointillist.groups import flatten
 from pointillist.parameters import Parameters
 from pointillist.terminal import print_facts
 
@@ -52,4 +53,7 @@ def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    return f"kedro run --pipelines {stage} --params {source(parameters, run=version)}"
+    given: dict[str, Any] = {}
+    if "params:source" in pipelines[stage].inputs():
+        given = flatten({"source": parameters.source.model_dump(exclude_defaults=True)})
+    return f"kedro run --pipelines {stage} --params {source(parameters, run=version, **given)}"

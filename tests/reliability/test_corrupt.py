@@ -63,7 +63,7 @@ def test_words_in_a_column_of_numbers_are_refused(project):
     head, *rows = path.read_text().splitlines()
     rows[1] = rows[1].replace(rows[1].split(",")[1], "abc")
     path.write_text("\n".join([head, *rows, ""]))
-    with pytest.raises(PointillistError, match="its loss is no number everywhere"):
+    with pytest.raises(PointillistError, match="its loss holds something else than numbers"):
         run(project, "render", tracking=False)
 
 

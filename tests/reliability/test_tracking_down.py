@@ -82,7 +82,7 @@ def start(project, server):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    for _ in range(600):
+    for _ in range(3000):
         runs = server.runs()[1]
         if runs and "training/loss" in runs[0].data.metrics:
             return run

@@ -23,7 +23,7 @@ class Columns:
             raise ValueError("it has no row")
         for name, kind in data.dtypes.items():
             if kind.kind not in "fiu":
-                raise ValueError(f"its {name} is no number everywhere")
+                raise ValueError(f"its {name} holds something else than numbers")
         return data
 
 
@@ -35,5 +35,5 @@ class Metrics:
         if not isinstance(data, dict) or not data:
             raise ValueError("it holds no metrics")
         if wrong := [k for k, v in data.items() if not isinstance(v, int | float)]:
-            raise ValueError(f"its {wrong[0]} is no number")
+            raise ValueError(f"its {wrong[0]} is not a number")
         return data
