@@ -33,8 +33,8 @@ test: $(VENV)/.installed-dev lint ## lint, types, import contract and tests
 check: $(VENV)/.installed-dev lint ## what takes less than a minute: lint, types, import contract and the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 -m quick
 
-soak: $(VENV)/.installed-dev ## what takes longer: kills by the dozen, rounds of concurrent runs, more inputs (15 minutes)
-	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/reliability tests/datasets tests/shapes tests/sweeps tests/tracking tests/test_fuzz.py tests/test_parameters.py
+soak: $(VENV)/.installed-dev ## what takes longer: kills by the dozen, rounds of concurrent runs, more inputs (half an hour)
+	POINTILLIST_SOAK=tests/reliability/soak.md $(BIN)/python -m pytest -m "soak or not soak" tests/diffusion/test_recipes.py tests/reliability tests/datasets tests/shapes tests/sweeps tests/tracking tests/test_fuzz.py tests/test_parameters.py
 
 lint: $(VENV)/.installed-dev ## format check, lint, types, import contract
 	$(BIN)/ruff format --check .

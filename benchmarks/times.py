@@ -42,7 +42,7 @@ def measure(options: Options) -> Figures:
                 few_steps(project, company, spins) for _ in range(3)
             )
             for where, company in (("alone", False), ("beside a busy process", True))
-            for whose, spins in (("", None), (" with libgomp's own patience", LIBGOMPS))
+            for whose, spins in (("", None), (" with libgomp's default spin count", LIBGOMPS))
         }
         with TemporaryDirectory() as folder:
             bare = bare_project(Path(folder))
