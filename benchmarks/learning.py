@@ -20,6 +20,7 @@ from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, train
 from pointillist.groups import nested
 from pointillist.parameters import Parameters, validate
+from pointillist.shapes.points import split
 
 Train = Callable[[Denoiser, GaussianMixture, Training, torch.Generator], Iterator[TrainingReport]]
 """What `training.train` is: it trains the denoiser in place."""
@@ -50,15 +51,19 @@ def read_parameters(env: str, overrides: Mapping[str, Any]) -> Parameters:
 def make_task(parameters: Parameters) -> Task:
     """Find the shape; set the threads that its training uses."""
     runtime.use_threads(parameters.threads)
-    points = shapes.load(parameters.shape, parameters.shape_file, PROJECT / "data" / "01_raw")
-    array = points[["x", "y"]].to_numpy(dtype="float64")
+    folder = PROJECT / "data" / "01_raw"
+    parts = split(shapes.load(parameters.shape, parameters.shape_file, folder, parameters.source))
     data = parameters.data
-    normalizer = shapes.Normalizer.fit(array, data.center, data.scale)
-    density = models.denoiser.make_density(array, normalizer, data)
+    normalizer = shapes.Normalizer.fit(
+        parts.points, data.center, data.scale, parts.weights, parts.covariances
+    )
+    density = models.denoiser.make_density(parts, normalizer, data)
     groups = {"data": data.model_dump(mode="json")}
     model = models.TrainedDenoiser(
         denoiser=untrained(parameters, density, 0),
-        points=array,
+        points=parts.points,
+        weights=parts.weights,
+        covariances=parts.covariances,
         normalizer=normalizer,
         shape=parameters.shape,
         parameters=groups,
@@ -100,14 +105,9 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     drawn = diffusion.chains.draw(denoiser, task.density, sampling, generator)
     generator = diffusion.devices.generator(seed, "evaluate")
     model = task.model
-
-    def draw(n: int) -> torch.Tensor:
-        return model.standardize(model.original(task.density.sample(n, generator)[0]))
-
     return diffusion.metrics.compare(
         model.standardize(model.original(drawn[: evaluation.n_eval])),
-        model.standardize(model.points),
-        draw,
+        model.standardized_density,
         floor_draws=evaluation.floor_draws,
         projections=evaluation.projections,
         generator=generator,

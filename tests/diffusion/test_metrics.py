@@ -20,13 +20,14 @@ def sliced(x, y, directions):
 
 def test_anchor_distances_agree_with_a_kd_tree(ring, generator):
     x, _ = ring.sample(3000, generator)
-    ours = metrics.anchor_distances(x, ring.anchors)
+    ours = metrics.anchor_distances(x, ring)
     distance, nearest = cKDTree(ring.anchors.numpy()).query(x.numpy())
     counts = np.bincount(nearest, minlength=11)
-    assert ours["off_manifold"] == pytest.approx((distance > 0.03).mean())
+    reach = 3 * ring.bandwidth
+    assert ours["off_manifold"] == pytest.approx((distance > reach).mean())
     assert ours["nn95"] == pytest.approx(np.quantile(distance, 0.95))
     assert ours["tv"] == pytest.approx(0.5 * np.abs(counts / 3000 - 1 / 11).sum())
-    assert ours["coverage"] == np.mean([(distance[nearest == i] <= 0.03).any() for i in range(11)])
+    assert ours["coverage"] == np.mean([(distance[nearest == i] <= reach).any() for i in range(11)])
 
 
 def test_sliced_wasserstein_of_one_direction_is_the_distance_on_a_line(generator):
@@ -59,8 +60,7 @@ def test_truth_scores_its_own_floor(ring, generator):
     x, _ = ring.sample(4000, generator)
     result = metrics.compare(
         x,
-        ring.anchors,
-        lambda n: ring.sample(n, generator)[0],
+        ring,
         floor_draws=8,
         projections=50,
         generator=generator,
@@ -73,19 +73,18 @@ def test_truth_scores_its_own_floor(ring, generator):
 def test_every_metric_sees_a_worse_sample(ring, generator):
     good, _ = ring.sample(2000, generator)
     bad = good[good[:, 0] > 0].repeat(2, 1)[:2000] + 0.2
-    draw = lambda n: ring.sample(n, generator)[0]  # noqa: E731
     options = {"floor_draws": 5, "projections": 50, "generator": generator}
-    a = metrics.compare(good, ring.anchors, draw, **options)
-    b = metrics.compare(bad, ring.anchors, draw, **options)
+    a = metrics.compare(good, ring, **options)
+    b = metrics.compare(bad, ring, **options)
     assert all(b[name] > a[name] for name in ("off_manifold", "nn95", "tv", "sw2"))
     assert b["coverage"] < a["coverage"]
 
 
 def test_floor_of_off_manifold_is_the_rayleigh_tail(generator):
     """A lone anchor: P(d > r) = exp(-r^2 / 2 h^2) exactly."""
-    anchors = torch.zeros(1, 2).double()
-    x = 0.01 * torch.randn(200_000, 2, generator=generator).double()
-    share = metrics.anchor_distances(x, anchors)["off_manifold"]
+    truth = GaussianMixture(torch.zeros(1, 2).double(), 0.01)
+    x = truth.sample(200_000, generator)[0]
+    share = metrics.anchor_distances(x, truth)["off_manifold"]
     expected = math.exp(-4.5)
     assert share == pytest.approx(expected, abs=5 * math.sqrt(expected / 200_000))
 
@@ -96,18 +95,18 @@ def test_whole_weights_measure_as_repeated_anchors_do(ring, generator):
     shares = (counts / counts.sum()).double()
     weighted = GaussianMixture(ring.anchors, ring.bandwidth, shares)
     x, _ = weighted.sample(20_000, generator)
-    ours = metrics.anchor_distances(x, ring.anchors, shares)
+    ours = metrics.anchor_distances(x, weighted)
     assert ours["tv"] < 0.02
-    assert metrics.anchor_distances(x, ring.anchors)["tv"] > 0.2
-    few = x[metrics.nearest_anchor(x, ring.anchors)[1] >= 5]
-    reached = metrics.anchor_distances(few, ring.anchors, shares)["coverage"]
+    assert metrics.anchor_distances(x, ring)["tv"] > 0.2
+    few = x[ring.nearest(x)[0] >= 5]
+    reached = metrics.anchor_distances(few, weighted)["coverage"]
     assert reached == pytest.approx(shares[5:].sum().item())
 
 
 def test_many_anchors_are_searched_by_a_tree_to_the_same_end(generator):
     anchors = torch.randn(20_000, 2, generator=generator).double()
     x = torch.randn(300, 2, generator=generator).double()
-    distance, index = metrics.nearest_anchor(x, anchors)
+    index, deviations = GaussianMixture(anchors, 0.25).nearest(x)
     expected = torch.cdist(x, anchors).min(-1)
-    torch.testing.assert_close(distance, expected.values)
+    torch.testing.assert_close(deviations, 4 * expected.values)
     assert (index == expected.indices).all()

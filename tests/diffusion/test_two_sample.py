@@ -92,9 +92,7 @@ def test_truth_cannot_be_told_from_the_truth(ring, generator):
     mmd = [energy_and_mmd(x, y)[1] for x, y in pairs]
     assert np.mean(mmd) == pytest.approx(0, abs=4 * np.std(mmd) / math.sqrt(7))
     accuracy = [
-        two_sample.classifier_accuracy(
-            *(metrics.classifier_features(z, ring.anchors) for z in (x, y))
-        )
+        two_sample.classifier_accuracy(*(metrics.classifier_features(z, ring) for z in (x, y)))
         for x, y in pairs[:4]
     ]
     assert np.mean(accuracy) == pytest.approx(0.5, abs=5 / math.sqrt(8 * 1000 * 4))
@@ -109,7 +107,7 @@ def test_faults_are_seen(ring, generator):
     moved = GaussianMixture(ring.anchors + 0.05, ring.bandwidth)
     for fault in (too_wide, anchors_missing, moved):
         x, _ = fault.sample(2000, generator)
-        features = [metrics.classifier_features(z, ring.anchors) for z in (x, y)]
+        features = [metrics.classifier_features(z, ring) for z in (x, y)]
         assert two_sample.classifier_accuracy(*features) > 0.5 + 4 / math.sqrt(8 * 2000)
         assert energy_and_mmd(x, y)[1] > 5 * abs(null)
     for fault in (anchors_missing, moved):

@@ -1,4 +1,4 @@
-"""Each formula is the shape people know by its name, evenly placed, and takes what it says."""
+"""Each formula is the density people know by its name, without a ripple, and takes what it says."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,28 @@ from sklearn import datasets
 from pointillist.errors import PointillistError
 from pointillist.shapes import formulas
 from pointillist.shapes.config import Source
+from pointillist.shapes.materials import Formula
 
 KNOBS = ("noise", "count", "turns")
 
 
+def density(name: str, **options):
+    return formulas.density(name, Source(**options))
+
+
 def place(name: str, **options) -> np.ndarray:
-    return formulas.place(name, Source(**options))
+    """Where its Gaussians stand."""
+    return density(name, **options).points
+
+
+def log_prob(parts, x: np.ndarray) -> np.ndarray:
+    """The mixture's log-density at x (n, 2), in plain terms."""
+    inverse, volume = np.linalg.inv(parts.covariances), np.linalg.det(parts.covariances)
+    shares = np.ones(len(parts.points)) if parts.weights is None else parts.weights
+    away = x[:, None] - parts.points
+    squares = np.einsum("bni,nij,bnj->bn", away, inverse, away)
+    kernels = np.exp(-squares / 2) * (shares / shares.sum() / (2 * np.pi * volume**0.5))
+    return np.log(kernels.sum(1))
 
 
 def farthest(points: np.ndarray, others: np.ndarray) -> float:
@@ -24,13 +40,14 @@ def farthest(points: np.ndarray, others: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", formulas.NAMES)
-def test_a_formula_places_as_many_points_as_it_should(name):
-    points = place(name)
-    assert points.shape == (2000, 2)
-    assert points.dtype == np.float64
-    assert np.isfinite(points).all()
-    assert len(np.unique(points, axis=0)) >= 3
-    np.testing.assert_array_equal(points, place(name))
+def test_a_formula_is_a_few_gaussians(name):
+    parts = density(name)
+    assert len(parts.points) < 1.6 * formulas.MOST
+    assert np.isfinite(parts.points).all()
+    assert (np.linalg.eigvalsh(parts.covariances) > 0).all()
+    again = density(name)
+    np.testing.assert_array_equal(parts.points, again.points)
+    np.testing.assert_array_equal(parts.covariances, again.covariances)
 
 
 @given(
@@ -41,60 +58,113 @@ def test_a_formula_places_as_many_points_as_it_should(name):
 )
 def test_options_are_obeyed_or_refused(name, n, seed, knobs):
     try:
-        points = place(name, n_points=n, seed=seed, **knobs)
+        table = Formula(name).place(Source(sampled=n, seed=seed, **knobs))
     except PointillistError as error:
-        assert "source." in str(error)
+        assert "source." in str(error) or "distinct" in str(error)
         assert len(str(error).splitlines()) == 1
         return
     assert set(knobs) <= set(formulas.FORMULAS[name].knobs)
-    assert points.shape == (n, 2)
-    assert np.isfinite(points).all()
+    assert table.shape == (n, 2)
+    assert np.isfinite(table.to_numpy()).all()
 
 
 @pytest.mark.parametrize("knob", KNOBS)
 @pytest.mark.parametrize("name", formulas.NAMES)
 def test_a_knob_has_an_effect_or_is_refused(name, knob):
     if knob in formulas.FORMULAS[name].knobs:
-        assert not np.array_equal(place(name, **{knob: 7}), place(name))
+        parts, default = density(name, **{knob: 7}), density(name)
+        assert parts.table().shape != default.table().shape or not parts.table().equals(
+            default.table()
+        )
     else:
         with pytest.raises(PointillistError, match=rf"source\.{knob} has no effect on {name}"):
-            place(name, **{knob: 7})
+            density(name, **{knob: 7})
 
 
 @pytest.mark.parametrize("name", formulas.NAMES)
 def test_the_values_that_are_said_are_the_defaults(name):
     knobs = formulas.FORMULAS[name].knobs
-    np.testing.assert_array_equal(place(name, **knobs), place(name))
+    assert density(name, **knobs).table().equals(density(name).table())
     assert all(f"source.{knob}={value:g}" in formulas.about(name) for knob, value in knobs.items())
     assert "\n" not in formulas.about(name)
 
 
 def test_refusals_name_what_is_taken_and_the_cure():
     with pytest.raises(PointillistError) as error:
-        place("moons", turns=2)
+        density("moons", turns=2)
     assert str(error.value) == (
         "source.turns has no effect on moons, which takes source.noise. Leave it out."
     )
     with pytest.raises(PointillistError, match="which takes 1 to 12"):
-        place("tree", count=40)
-    with pytest.raises(PointillistError, match="n_points=24 is too few for 25 parts"):
-        place("gaussian_grid", n_points=24)
+        density("tree", count=40)
     with pytest.raises(PointillistError, match="Did you mean 'moons'"):
-        place("moon")
+        density("moon")
+    with pytest.raises(PointillistError, match=r"drawn from it: source\.sampled=50"):
+        Formula("moons").place(Source(n_points=50))
 
 
 @pytest.mark.parametrize("name", formulas.NAMES)
-def test_noise_follows_the_seed(name):
-    noisy, other = (place(name, noise=0.1, seed=seed) for seed in (0, 1))
-    assert not np.array_equal(noisy, other)
+def test_draws_follow_the_seed_and_the_density(name):
+    """The mean surprise of draws is the entropy, taken over other draws."""
+    parts = density(name)
+    assert not np.array_equal(parts.draw(10, 0), parts.draw(10, 1))
+    drawn, other = (log_prob(parts, parts.draw(1000, seed)) for seed in (0, 1))
+    error = np.hypot(drawn.std(), other.std()) / 1000**0.5
+    assert abs(drawn.mean() - other.mean()) < 4 * error
+
+
+@pytest.mark.parametrize("name", ["moons", "circles", "s_curve", "swiss_roll", "two_spirals"])
+def test_a_curve_under_noise_has_no_ripple(name, monkeypatch):
+    """Ten times as many Gaussians, of the same width, are the same density."""
+    parts = density(name)
+    monkeypatch.setattr(formulas, "MOST", 20_000)
+    monkeypatch.setattr(formulas, "_SPACING", 0.15)
+    fine = density(name)
+    assert len(fine.points) >= 8 * len(parts.points)
+    np.testing.assert_allclose(fine.covariances[0], parts.covariances[0])
+    x = fine.draw(1000, 0)
+    off = abs(log_prob(parts, x) - log_prob(fine, x))
+    assert np.median(off) < 0.001
+    # Beyond a curve's ends, where hardly a draw is, the last Gaussian's place shows.
+    assert np.quantile(off, 0.95) < 0.01
+
+
+@pytest.mark.parametrize("name", ["checkerboard", "line"])
+def test_an_area_has_no_ripple_inside(name):
+    parts = density(name)
+    deviation = parts.covariances[0, 0, 0] ** 0.5
+    middle = np.array((-3.0, -3.0) if name == "checkerboard" else (0.0, 0.0))
+    inside = middle + np.random.default_rng(0).uniform(-0.4, 0.4, (2000, 2))
+    area = 32.0
+    assert 1 - 4 * deviation > 0.4  # no edge within reach
+    np.testing.assert_allclose(np.exp(log_prob(parts, inside)) * area, 1, atol=0.01)
 
 
 @pytest.mark.parametrize(
-    "name", ["moons", "circles", "s_curve", "swiss_roll", "two_spirals", "tree"]
+    ("name", "theirs"),
+    [
+        ("moons", lambda n: datasets.make_moons(n, noise=0.05, random_state=0)[0]),
+        (
+            "circles",
+            lambda n: datasets.make_circles(n, noise=0.03, factor=0.5, random_state=0)[0],
+        ),
+        (
+            "swiss_roll",
+            lambda n: datasets.make_swiss_roll(n, noise=0.5, random_state=0)[0][:, [0, 2]],
+        ),
+        (
+            "s_curve",
+            lambda n: datasets.make_s_curve(n, noise=0.05, random_state=0)[0][:, [0, 2]],
+        ),
+    ],
 )
-def test_noise_has_the_deviation_that_is_asked_for(name):
-    noise = place(name, noise=0.2) - place(name, noise=0)
-    np.testing.assert_allclose(noise.std(0), 0.2, rtol=0.05)
+def test_scikit_learns_draws_are_draws_of_ours(name, theirs):
+    """Their mean surprise under our density is our entropy: no density has less of it on them."""
+    parts = density(name)
+    surprise = -log_prob(parts, theirs(4000))
+    own = -log_prob(parts, parts.draw(4000, 1))
+    error = np.hypot(surprise.std(), own.std()) / 4000**0.5
+    assert abs(surprise.mean() - own.mean()) < 4 * error
 
 
 @pytest.mark.parametrize(
@@ -132,51 +202,42 @@ def test_four_circles_have_the_radii_of_ffjords_rings():
 
 
 @pytest.mark.parametrize("name", ["eight_gaussians", "gaussian_grid"])
-def test_without_noise_gaussians_are_their_modes(name):
+def test_a_mode_is_one_gaussian(name):
     number = {"eight_gaussians": 8, "gaussian_grid": 25}[name]
-    modes = place(name, noise=0, n_points=number)
-    assert len(np.unique(modes.round(9), axis=0)) == number
-    np.testing.assert_allclose(modes.mean(0), 0, atol=1e-12)
+    parts = density(name)
+    assert len(parts.points) == number
+    np.testing.assert_allclose(parts.points.mean(0), 0, atol=1e-12)
     if name == "eight_gaussians":
-        np.testing.assert_allclose(np.hypot(*modes.T), 4)
+        np.testing.assert_allclose(np.hypot(*parts.points.T), 4)
     else:
-        assert set(modes.ravel()) == {-4, -2, 0, 2, 4}
-    points = place(name, n_points=200 * number)
-    away = (points - np.repeat(modes, 200, axis=0)).reshape(number, 200, 2)
+        assert set(parts.points.ravel()) == {-4, -2, 0, 2, 4}
     noise = formulas.FORMULAS[name].knobs["noise"]
-    np.testing.assert_allclose(away.std(1), noise, rtol=0.03)
-    np.testing.assert_allclose(away.mean(1), 0, atol=0.03 * noise)
+    np.testing.assert_allclose(parts.covariances, [noise**2 * np.eye(2)] * number)
 
 
-@given(count=st.integers(1, 32), seed=st.integers(0, 2**32))
-def test_a_checkerboard_fills_its_even_cells_alike(count, seed):
-    filled = (count**2 + 1) // 2
-    points = place("checkerboard", count=count, n_points=4 * filled, seed=seed)
+@given(count=st.integers(1, 32))
+def test_a_checkerboard_fills_its_even_cells_alike(count):
+    points = place("checkerboard", count=count)
     assert abs(points).max() <= 4
     # As FFJORD's: the cell at the lower left is filled.
     cells = np.floor((points + 4) * count / 8).clip(0, count - 1)
     assert not (cells.sum(1) % 2).any()
-    assert (np.unique(cells, axis=0, return_counts=True)[1] == 4).all()
+    found, counts = np.unique(cells, axis=0, return_counts=True)
+    assert len(found) == (count**2 + 1) // 2
+    assert len(set(counts)) == 1
 
 
-def test_areas_are_filled_more_evenly_than_by_chance():
-    """Random points have a twentieth of the mean spacing somewhere; these never come so close."""
-    points = place("line", n_points=2000)
-    assert (abs(points) <= (2, 4)).all()
-    spacing = np.sqrt(4 * 8 / 2000)
-    assert cKDTree(points).query(points, k=2)[0][:, 1].min() > 0.5 * spacing
-    corners = np.stack(np.meshgrid(np.linspace(-2, 2, 50), np.linspace(-4, 4, 100)), -1)
-    assert farthest(corners.reshape(-1, 2), points) < 1.5 * spacing
-
-
-def test_a_pinwheels_arms_turn_as_ffjords():
-    points = place("pinwheel", noise=0)
-    radius = np.hypot(*points.T)
-    turn = np.arctan2(points[:, 1], points[:, 0]) + np.exp(radius) / 4
-    arms = turn / (2 * np.pi / 5)
-    np.testing.assert_allclose(arms, arms.round(), atol=1e-9)
-    assert radius.mean() == pytest.approx(1, abs=0.01)
-    assert radius.std() == pytest.approx(0.3, rel=0.03)
+def test_a_pinwheel_is_ffjords():
+    """Draws, turned back, are Gaussians of deviations 0.3 and 0.1 around five arms."""
+    parts = density("pinwheel")
+    rng = np.random.default_rng(0)
+    radius, across = 1 + 0.3 * rng.standard_normal(4000), 0.1 * rng.standard_normal(4000)
+    turn = 2 * np.pi * rng.integers(0, 5, 4000) / 5 + np.exp(radius) / 4
+    theirs = (radius + 1j * across) * np.exp(-1j * turn)
+    surprise = -log_prob(parts, np.stack((theirs.real, theirs.imag), -1))
+    own = -log_prob(parts, parts.draw(4000, 1))
+    error = np.hypot(surprise.std(), own.std()) / 4000**0.5
+    assert abs(surprise.mean() - own.mean()) < 4 * error
 
 
 def test_two_spirals_are_archimedes():
@@ -198,17 +259,21 @@ def test_a_lissajous_curve_solves_its_equation():
 
 @pytest.mark.parametrize(("count", "ratio"), [(3, 1 / 2), (5, (3 - 5**0.5) / 2), (6, 1 / 3)])
 def test_sierpinskis_fractal_is_made_of_copies_of_itself(count, ratio):
-    whole = place("sierpinski", count=count, n_points=count**4)
-    copies = np.split(whole, count)
-    part = place("sierpinski", count=count, n_points=count**3)
+    whole = place("sierpinski", count=count)
+    copies = [copy - copy.mean(0) for copy in np.split(whole, count)]
+    shrunk = ratio * (whole - whole.mean(0))
+    gap = cKDTree(shrunk).query(shrunk, k=2)[0].max()
     for copy in copies:
-        np.testing.assert_allclose(copy - copy.mean(0), ratio * (part - part.mean(0)), atol=1e-9)
+        np.testing.assert_allclose(copy, copies[0], atol=1e-9)
+        assert farthest(shrunk, copy) < 2 * gap / ratio
+        assert farthest(copy, shrunk) < 2 * gap / ratio
     assert np.hypot(*whole.T).max() <= 1
 
 
 def test_a_tree_branches_and_has_points_evenly_along_its_limbs():
-    n, count = 8_000, 5
-    points = place("tree", n_points=n, count=count)
+    count = 5
+    points = place("tree", count=count)
+    n = len(points)
     length = sum((0.82 + 0.66) ** generation for generation in range(count))
     nearest = cKDTree(points).query(points, k=2)[0][:, 1]
     assert np.median(nearest) == pytest.approx(length / n, rel=0.02)

@@ -109,7 +109,7 @@ class Batches(Iterator[Batch]):
         u = self._draw(_AHEAD).flatten(0, 1)
         if self._epochs is None:
             source = density.anchor_at(u[:, 1])
-            x0 = density.anchors[source] + density.bandwidth * gaussian(u[:, 5:])
+            x0 = density.anchors[source] + density.spread(source, gaussian(u[:, 5:]))
         else:
             x0, source = self._epochs.take(_AHEAD)
         t, weight = self._levels(u[:, 0])
@@ -171,4 +171,4 @@ def reference_mixture(
     with N. Anchors are drawn by their weights, so that in the subset they count alike.
     """
     extra = density.draw_anchors(max(0, size - len(source)), generator)
-    return GaussianMixture(density.anchors[torch.cat((source, extra))], density.bandwidth)
+    return density.of(torch.cat((source, extra)))

@@ -86,7 +86,8 @@ class CoarseMixture:
 
 def tractable(exact: GaussianMixture) -> GaussianMixture | CoarseMixture:
     """Return a mixture of up to `FEW` anchors as it is, a larger one, on the CPU, as `CoarseMixture`."""
-    return exact if len(exact.anchors) <= FEW else CoarseMixture(exact)
+    few = len(exact.anchors) <= FEW or exact.covariances is not None
+    return exact if few else CoarseMixture(exact)
 
 
 def _joined(exact: GaussianMixture, pitch: float) -> _Cells:

@@ -15,6 +15,14 @@ responsibilities :math:`w_i(x) \propto \pi_i \exp(-|x - \alpha a_i|^2 / 2 \tau^2
     E[x_0 | x_t = x] &= (\sigma^2 \bar a + \alpha h^2 x) / \tau^2
 
 `posterior_as_written` is these w_i and their mean; all methods of `GaussianMixture` follow from it.
+
+A Gaussian may be an ellipse, of covariance :math:`h^2 I + C_i`. Then :math:`x_t` is a mixture of
+:math:`\mathcal{N}(\alpha a_i, \Lambda_i)`, :math:`\Lambda_i = \alpha^2 (h^2 I + C_i) + \sigma^2 I`, and
+with the responsibilities of these
+
+.. math::
+    \nabla \log p_t(x) &= \sum_i w_i \Lambda_i^{-1} (\alpha a_i - x) \\
+    E[x_0 | x_t = x] &= \sum_i w_i [a_i + \alpha (h^2 I + C_i) \Lambda_i^{-1} (x - \alpha a_i)]
 """
 
 from __future__ import annotations
@@ -26,10 +34,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pointillist.diffusion import ellipses
+from pointillist.diffusion.ellipses import Ellipses
 from pointillist.diffusion.fast.posterior import posterior
 from pointillist.errors import PointillistError
 
 _ENTROPY_DRAWS = 100_000
+_BLOCK_ROWS = 4096
 # Above it a tree finds nearest anchors sooner, and in less memory, than all distances do.
 _MOST_PAIRED = 16_384
 
@@ -61,14 +72,17 @@ class GaussianMixture:
     Raises
     ------
     PointillistError
-        If the anchors are not (N, 2) floating-point numbers, the bandwidth is below 0 or not finite, or
-        `weights` are not N positive, finite numbers.
+        If the anchors are not (N, 2) floating-point numbers, the bandwidth is below 0 or not finite,
+        `weights` are not N positive, finite numbers, or `covariances` are not (N, 2, 2), symmetric and
+        without a negative eigenvalue.
     """
 
     anchors: Tensor
     bandwidth: float
     weights: Tensor | None = None
     """Share of each Gaussian, (N,), brought to a sum of 1; None: all alike."""
+    covariances: Tensor | None = None
+    """What each Gaussian has beyond bandwidth^2 I, (N, 2, 2); None: nothing."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.bandwidth < math.inf:
@@ -86,6 +100,15 @@ class GaussianMixture:
                 f"The anchors of a mixture are (N, 2) numbers with a fraction, not "
                 f"{tuple(anchors.shape)} of {anchors.dtype}."
             )
+        if self.covariances is not None:
+            object.__setattr__(self, "covariances", self.covariances.to(anchors))
+            if self.covariances.shape != (len(anchors), 2, 2) or not _all_covariances(
+                self.covariances
+            ):
+                raise PointillistError(
+                    f"A mixture of {len(anchors)} anchors has as many covariances, symmetric 2 x 2 "
+                    "matrices whose eigenvalues are at least 0."
+                )
         if self.weights is None:
             return
         weights = self.weights.to(self.anchors)
@@ -100,7 +123,13 @@ class GaussianMixture:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GaussianMixture:
         """Return the same mixture on another device or in another precision."""
-        return GaussianMixture(self.anchors.to(device, dtype), self.bandwidth, self.weights)
+        anchors, covariances = self.anchors.to(device, dtype), self.covariances
+        return GaussianMixture(anchors, self.bandwidth, self.weights, covariances)
+
+    def of(self, index: Tensor) -> GaussianMixture:
+        """Return the mixture of the anchors at `index` (M,), all of one weight."""
+        covariances = None if self.covariances is None else self.covariances[index]
+        return GaussianMixture(self.anchors[index], self.bandwidth, None, covariances)
 
     @property
     def shares(self) -> Tensor:
@@ -115,6 +144,8 @@ class GaussianMixture:
         mean = weights @ self.anchors
         centred = self.anchors - mean
         covariance = (weights[:, None] * centred).T @ centred
+        if self.covariances is not None:
+            covariance = covariance + torch.einsum("n,nij->ij", weights, self.covariances)
         return mean, covariance + self.bandwidth**2 * torch.eye(2).to(covariance)
 
     def spacing(self, n: int = 2048) -> float:
@@ -159,8 +190,38 @@ class GaussianMixture:
         anchors = self.anchors
         source = self.draw_anchors(n, generator)
         noise = torch.randn(n, 2, generator=generator, device=anchors.device, dtype=anchors.dtype)
+        return alpha * anchors[source] + self.spread(source, noise, alpha, sigma), source
+
+    def spread(
+        self, source: Tensor, noise: Tensor, alpha: float = 1.0, sigma: float = 0.0
+    ) -> Tensor:
+        """Turn standard normal `noise` (n, 2) into that of x_t around alpha times its anchors."""
         tau = math.hypot(alpha * self.bandwidth, sigma)
-        return alpha * anchors[source] + tau * noise, source
+        if self._ellipses is None:
+            return tau * noise
+        axes = self._ellipses.axes[source]
+        deviations = (alpha**2 * self._ellipses.variances[source] + sigma**2).sqrt()
+        along = torch.einsum("njk,nj->nk", axes, noise)
+        return torch.einsum("njk,nk->nj", axes, deviations * along)
+
+    def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return for each of x (n, 2) its nearest anchor, by index (n,), and how far it is, (n,).
+
+        The distance is in the anchor's own standard deviations (Mahalanobis 1936).
+        """
+        if self._ellipses is not None:
+            return ellipses.nearest(x, self._ellipses)
+        anchors = self.anchors
+        if len(anchors) > _MOST_PAIRED:
+            from scipy.spatial import KDTree
+
+            far, index = KDTree(anchors.cpu().numpy()).query(x.cpu().numpy())
+            distance, nearest = torch.from_numpy(far).to(x), torch.from_numpy(index).to(x.device)
+        else:
+            parts = [torch.cdist(rows, anchors).min(-1) for rows in x.split(_BLOCK_ROWS)]
+            distance = torch.cat([part.values for part in parts])
+            nearest = torch.cat([part.indices for part in parts])
+        return nearest, distance / self.bandwidth
 
     def entropy(
         self,
@@ -178,20 +239,26 @@ class GaussianMixture:
         self, x: Tensor, alpha: Tensor | float = 1.0, sigma: Tensor | float = 0.0
     ) -> Tensor:
         """Log-density of x_t (B, 2) in nats, (B,); `alpha` and `sigma` are scalars or (B,)."""
-        alpha, _, tau2 = self._levels(x, alpha, sigma)
+        alpha, sigma, tau2 = self._levels(x, alpha, sigma)
+        if self._ellipses is not None:
+            return ellipses.posterior(x, alpha, sigma, self._ellipses).log_prob
         log_mass, _ = self._posterior(x, alpha, tau2)
         unweighted = 0.0 if self.weights is not None else math.log(len(self.anchors))
         return log_mass - torch.log(2 * math.pi * tau2) - unweighted
 
     def score(self, x: Tensor, alpha: Tensor | float = 1.0, sigma: Tensor | float = 0.0) -> Tensor:
         """Gradient of `log_prob` with respect to x, (B, 2)."""
-        alpha, _, tau2 = self._levels(x, alpha, sigma)
+        alpha, sigma, tau2 = self._levels(x, alpha, sigma)
+        if self._ellipses is not None:
+            return ellipses.posterior(x, alpha, sigma, self._ellipses).score
         _, mean_anchor = self._posterior(x, alpha, tau2)
         return (alpha[:, None] * mean_anchor - x) / tau2[:, None]
 
     def denoise(self, x: Tensor, alpha: Tensor | float, sigma: Tensor | float) -> Tensor:
         """Return the ideal denoiser E[x_0 | x_t = x], (B, 2)."""
         alpha, sigma, tau2 = self._levels(x, alpha, sigma)
+        if self._ellipses is not None:
+            return ellipses.posterior(x, alpha, sigma, self._ellipses).mean
         _, mean_anchor = self._posterior(x, alpha, tau2)
         blend = alpha * self.bandwidth**2 / tau2
         return (sigma**2 / tau2)[:, None] * mean_anchor + blend[:, None] * x
@@ -209,6 +276,15 @@ class GaussianMixture:
         return alpha, sigma, (alpha * self.bandwidth) ** 2 + sigma**2
 
     @cached_property
+    def _ellipses(self) -> Ellipses | None:
+        if self.covariances is None:
+            return None
+        # On the CPU and in double precision, which not every accelerator has.
+        variances, axes = torch.linalg.eigh(self.covariances.cpu().double())
+        variances = (variances.clamp(min=0) + self.bandwidth**2).to(self.anchors)
+        return Ellipses(self.anchors, self._log_weights, variances, axes.to(self.anchors))
+
+    @cached_property
     def _log_weights(self) -> Tensor:
         return self.shares.log()
 
@@ -216,6 +292,13 @@ class GaussianMixture:
     def _cumulative(self) -> Tensor:
         # On the CPU, since not every accelerator has double precision.
         return self.shares.cpu().double().cumsum(0).to(self.anchors)
+
+
+def _all_covariances(matrices: Tensor) -> bool:
+    if not (matrices.isfinite().all() and torch.equal(matrices, matrices.mT)):
+        return False
+    least = torch.linalg.eigvalsh(matrices.cpu().double())[:, 0]
+    return bool((least >= -1e-6 * matrices.abs().max()).all())
 
 
 def _all_positive(weights: Tensor) -> bool:

@@ -9,55 +9,40 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pointillist.diffusion import two_sample
+from pointillist.diffusion.density import GaussianMixture
 
-REACH = 0.03
-"""Distance from an anchor, in standardised units, up to which a sample counts as on the shape."""
-
-Draw = Callable[[int], Tensor]
-"""n -> n independent points of the truth, (n, 2)."""
-
-_BLOCK_ROWS = 4096
-# Above it a tree finds the nearest anchor sooner than all distances do.
-_MOST_PAIRED = 16_384
+REACH = 3.0
+"""Distance from an anchor, in its own standard deviations, up to which a sample is on the shape."""
 
 
-def nearest_anchor(x: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each of x (n, 2) the distance to its nearest anchor and that anchor's index, (n,)."""
-    if len(anchors) > _MOST_PAIRED:
-        from scipy.spatial import KDTree
+def anchor_distances(x: Tensor, truth: GaussianMixture) -> dict[str, float]:
+    r"""Return the metrics that need only the anchors, the nearest of which is d away.
 
-        distance, index = KDTree(anchors.cpu().numpy()).query(x.cpu().numpy())
-        return torch.from_numpy(distance).to(x), torch.from_numpy(index).to(x.device)
-    parts = [torch.cdist(rows, anchors).min(-1) for rows in x.split(_BLOCK_ROWS)]
-    return torch.cat([p.values for p in parts]), torch.cat([p.indices for p in parts])
-
-
-def anchor_distances(x: Tensor, anchors: Tensor, shares: Tensor | None = None) -> dict[str, float]:
-    r"""Return the metrics that need only the anchors, d being the distance to the nearest of them.
-
-    `shares` (N,) are the weights pi_i of the anchors, of sum 1; None: all alike.
+    In their own standard deviations (`GaussianMixture.nearest`), d decides what is on the shape;
+    pi_i are the anchors' shares.
 
     ============= ==========================================================================
     off_manifold  share of samples with d > `REACH`
-    nn95          95th percentile of d, standardised units
+    nn95          95th percentile of the distance itself, standardised units
     coverage      sum of pi_i over the anchors that are nearest to some sample with d <= `REACH`
     tv            total variation 1/2 sum_i abs(n_i / n - pi_i) of nearest-anchor counts n_i
     ============= ==========================================================================
     """
-    distance, nearest = nearest_anchor(x, anchors)
+    anchors, shares = truth.anchors, truth.weights
+    nearest, deviations = truth.nearest(x)
+    distance = (x - anchors[nearest]).norm(dim=-1)
     counts = torch.bincount(nearest, minlength=len(anchors)).double()
-    reached = torch.bincount(nearest[distance <= REACH], minlength=len(anchors)) > 0
+    reached = torch.bincount(nearest[deviations <= REACH], minlength=len(anchors)) > 0
     expected = 1 / len(anchors) if shares is None else shares
     covered = reached.double()
     return {
-        "off_manifold": (distance > REACH).double().mean().item(),
+        "off_manifold": (deviations > REACH).double().mean().item(),
         "nn95": distance.double().quantile(0.95).item(),
         "coverage": (covered.mean() if shares is None else shares @ covered).item(),
         "tv": 0.5 * (counts / len(x) - expected).abs().sum().item(),
@@ -89,28 +74,25 @@ def unit_directions(n: int, generator: torch.Generator) -> Tensor:
 
 
 def distances(
-    x: Tensor,
-    anchors: Tensor,
-    references: list[Tensor],
-    directions: Tensor,
-    shares: Tensor | None = None,
+    x: Tensor, truth: GaussianMixture, references: list[Tensor], directions: Tensor
 ) -> dict[str, float]:
     """Return `anchor_distances` and sw2, its mean over the references' `sorted_projections`."""
     projected = sorted_projections(x, directions)
     sliced = [sliced_wasserstein(projected, other) for other in references]
-    return anchor_distances(x, anchors, shares) | {"sw2": sum(sliced) / len(sliced)}
+    return anchor_distances(x, truth) | {"sw2": sum(sliced) / len(sliced)}
 
 
-def classifier_features(x: Tensor, anchors: Tensor) -> Tensor:
+def classifier_features(x: Tensor, truth: GaussianMixture) -> Tensor:
     """Return what the classifier test sees of x (n, 2): the place, and the distance to the shape, (n, 3).
 
     With the distance, which the truth gives for free, faults across the whole shape add up.
     """
-    return torch.cat((x, nearest_anchor(x, anchors)[0][:, None]), -1)
+    away = x - truth.anchors[truth.nearest(x)[0]]
+    return torch.cat((x, away.norm(dim=-1, keepdim=True)), -1)
 
 
 def two_sample_tests(
-    points: Tensor, reference: Tensor, reference_sums: two_sample.PairSums, anchors: Tensor
+    points: Tensor, reference: Tensor, reference_sums: two_sample.PairSums, truth: GaussianMixture
 ) -> dict[str, float]:
     """Return `two_sample`'s tests of points (n, 2) against a draw of the truth and its `self_sums`."""
     sums = (
@@ -118,7 +100,7 @@ def two_sample_tests(
         reference_sums,
         two_sample.pair_sums(points, reference),
     )
-    features = [classifier_features(rows, anchors) for rows in (points, reference)]
+    features = [classifier_features(rows, truth) for rows in (points, reference)]
     return {
         "energy": two_sample.energy_distance(*sums),
         "mmd": two_sample.squared_mmd(*sums),
@@ -128,16 +110,16 @@ def two_sample_tests(
 
 def compare(
     x: Tensor,
-    anchors: Tensor,
-    draw: Draw,
+    truth: GaussianMixture,
     *,
     floor_draws: int,
     projections: int,
     generator: torch.Generator,
     exact_w2: bool = False,
-    shares: Tensor | None = None,
 ) -> dict[str, float]:
-    """Return every metric of x (n, 2) and, as ``<name>_floor``, its mean over fresh draws of the truth.
+    """Return every metric of x (n, 2), in the coordinates of the float64 `truth`.
+
+    ``<name>_floor`` is its mean over fresh draws of the truth.
 
     ``<name>_floor_error`` is the standard error of a fresh draw's score minus that mean over k others,
     s (1 + 1/k)^(1/2) with the deviation s of the draws' scores; of one draw there is none.
@@ -145,16 +127,16 @@ def compare(
     The samples and each draw are held against the same `floor_draws` reference draws; in the
     two-sample tests and, if `exact_w2`, the exact Wasserstein distance, against the first of them.
     """
-    x, anchors = x.double(), anchors.double()
+    x = x.double()
     directions = unit_directions(projections, generator)
-    draws = [draw(len(x)).double() for _ in range(floor_draws)]
+    draws = [truth.sample(len(x), generator)[0] for _ in range(floor_draws)]
     references = [sorted_projections(points, directions) for points in draws]
-    fresh = [draw(len(x)).double() for _ in range(floor_draws)]
+    fresh = [truth.sample(len(x), generator)[0] for _ in range(floor_draws)]
     reference_sums = two_sample.self_sums(draws[0])
 
     def score(points: Tensor) -> dict[str, float]:
-        scores = distances(points, anchors, references, directions, shares)
-        scores |= two_sample_tests(points, draws[0], reference_sums, anchors)
+        scores = distances(points, truth, references, directions)
+        scores |= two_sample_tests(points, draws[0], reference_sums, truth)
         if exact_w2:
             scores["w2"] = two_sample.exact_wasserstein(points, draws[0])
         return scores

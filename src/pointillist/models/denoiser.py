@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +25,11 @@ from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import make_path
 from pointillist.models.stored import Stored
 from pointillist.models.tensors import Tensors
+from pointillist.shapes.points import Components
 
 _WEIGHTS = "denoiser."
 _MOST_GHOSTS = 20_000
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class TrainedDenoiser(Stored):
     shape is in `denoiser.network`."""
     weights: np.ndarray | None = None
     """How much each point counts (N,), float64; None: all alike."""
+    covariances: np.ndarray | None = None
+    """Those of the Gaussians at the points (N, 2, 2), original coordinates, float64, where the shape is a
+    density of its own; None: each point is a dot as wide as data.bandwidth says."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
     max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
@@ -76,14 +82,29 @@ class TrainedDenoiser(Stored):
     def density(self) -> GaussianMixture:
         """The truth in model coordinates, float64, on the CPU."""
         data = Data.model_validate(self.parameters["data"])
-        return make_density(self.points, self.normalizer, data, self.weights)
+        return make_density(self.components, self.normalizer, data)
+
+    @cached_property
+    def standardized_density(self) -> GaussianMixture:
+        """The truth in standardised coordinates, in which metrics are taken, float64, on the CPU."""
+        if self._standardizer == self.normalizer:
+            return self.density
+        data = Data.model_validate(self.parameters["data"])
+        own = self.covariances
+        if own is None:
+            dot = np.diag((data.bandwidth * np.array(self.normalizer.scale)) ** 2)
+            own = np.tile(dot, (len(self.points), 1, 1))
+        return make_density(self.components._replace(covariances=own), self._standardizer, data)
 
     @property
     def shape_digest(self) -> str:
         """Of the shape: its points, and their weights if there are any."""
-        if self.weights is None:
-            return shapes.digest(self.points)
-        return shapes.digest(np.column_stack((self.points, self.weights)))
+        return shapes.digest(self.components.table().to_numpy())
+
+    @property
+    def components(self) -> Components:
+        """What the shape is made of, original coordinates."""
+        return Components(self.points, self.weights, self.covariances)
 
     def to(self, device: torch.device) -> TrainedDenoiser:
         """Return it with the network on `device`; the truth stays exact on the CPU."""
@@ -105,12 +126,7 @@ class TrainedDenoiser(Stored):
 
     def some_points(self) -> np.ndarray:
         """Return the shape's points for the background of pictures, a part of them if they are many."""
-        points = self.points
-        if len(points) > _MOST_GHOSTS:
-            shares = None if self.weights is None else self.weights / self.weights.sum()
-            rng = np.random.default_rng(0)
-            points = points[rng.choice(len(points), _MOST_GHOSTS, replace=False, p=shares)]
-        return points
+        return self._some_points
 
     @property
     def picture_scale(self) -> tuple[float, float]:
@@ -127,7 +143,13 @@ class TrainedDenoiser(Stored):
 
     @cached_property
     def _for_pictures(self) -> shapes.Normalizer:
-        return shapes.Normalizer.for_pictures(self.points)
+        return shapes.Normalizer.for_pictures(
+            self.points if self.covariances is None else self._some_points
+        )
+
+    @cached_property
+    def _some_points(self) -> np.ndarray:
+        return self.components.shown(_MOST_GHOSTS)
 
     def standardize(self, points: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Take points (n, 2) from original to standardised coordinates, in which metrics are taken."""
@@ -135,13 +157,17 @@ class TrainedDenoiser(Stored):
 
     @cached_property
     def _standardizer(self) -> shapes.Normalizer:
-        return shapes.Normalizer.fit(self.points, weights=self.weights)
+        return shapes.Normalizer.fit(
+            self.points, weights=self.weights, covariances=self.covariances
+        )
 
     def to_tensors(self) -> Tensors:
         """Return the tensors and metadata of one safetensors file."""
         tensors = {"points": torch.from_numpy(np.ascontiguousarray(self.points))}
         if self.weights is not None:
             tensors["weights"] = torch.from_numpy(np.ascontiguousarray(self.weights))
+        if self.covariances is not None:
+            tensors["covariances"] = torch.from_numpy(np.ascontiguousarray(self.covariances))
         network = _untied(self.denoiser.state_dict())
         tensors |= {_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in network}
         return Tensors(
@@ -172,13 +198,14 @@ class TrainedDenoiser(Stored):
             parameters = file.metadata["parameters"]
             Training.model_validate(parameters["training"])
             Data.model_validate(parameters["data"])
-            weights = file.tensors.get("weights")
+            weights, covariances = (file.tensors.get(k) for k in ("weights", "covariances"))
             return cls(
                 denoiser=_denoiser(file, parameters),
                 points=file.tensors["points"].numpy(),
                 normalizer=shapes.Normalizer.from_dict(file.metadata["normalizer"]),
                 parameters=parameters,
                 weights=None if weights is None else weights.numpy(),
+                covariances=None if covariances is None else covariances.numpy(),
                 origin=file.metadata.get("origin", {}),
                 shape=file.metadata["shape"],
                 version=file.metadata.get("version"),
@@ -190,14 +217,23 @@ class TrainedDenoiser(Stored):
 
 
 def make_density(
-    points: np.ndarray,
-    normalizer: shapes.Normalizer,
-    data: Data,
-    weights: np.ndarray | None = None,
+    components: Components, normalizer: shapes.Normalizer, data: Data
 ) -> GaussianMixture:
-    """Return the truth of `points` (N, 2, original coordinates) in model coordinates, float64."""
+    """Return the truth of `components` in model coordinates, float64.
+
+    Where they are Gaussians, the mixture's bandwidth is their least deviation.
+    """
+    points, weights, covariances = components
+    anchors = torch.from_numpy(normalizer.apply(points))
     shares = None if weights is None else torch.from_numpy(weights)
-    return GaussianMixture(torch.from_numpy(normalizer.apply(points)), data.bandwidth, shares)
+    if covariances is None:
+        return GaussianMixture(anchors, data.bandwidth, shares)
+    spread = torch.from_numpy(covariances / np.outer(normalizer.scale, normalizer.scale))
+    least = torch.linalg.eigvalsh(spread).min()
+    beyond = spread - least * torch.eye(2, dtype=spread.dtype)
+    if beyond.abs().max() < _ROUNDING * least:
+        return GaussianMixture(anchors, math.sqrt(least), shares)
+    return GaussianMixture(anchors, math.sqrt(least), shares, beyond)
 
 
 def of_one_truth(models: Mapping[str, TrainedDenoiser], data: Data) -> dict[str, TrainedDenoiser]:

@@ -25,19 +25,13 @@ def measure(
     model = model.to(where)
     generator = diffusion.devices.generator(seed, "evaluate")
     compared = model.standardize(samples[: evaluation.n_eval])
-
-    def draw(n: int) -> torch.Tensor:
-        return model.standardize(model.original(model.density.sample(n, generator)[0]))
-
     distances = diffusion.metrics.compare(
         compared,
-        model.standardize(model.points),
-        draw,
+        model.standardized_density,
         floor_draws=evaluation.floor_draws,
         projections=evaluation.projections,
         generator=generator,
         exact_w2=evaluation.exact_w2,
-        shares=model.density.weights,
     )
     nats, bound = _divergences(model, start_rule, evaluation, generator, where)
     return {**nats, **distances, "n_eval": float(len(compared))}, bound

@@ -76,7 +76,7 @@ def trajectories(model: TrainedDenoiser, seed: int) -> Figure:
     # Of a million points a part is enough for the eye, and for 200 trajectories.
     some = model.density.anchors.new_tensor(model.normalizer.apply(model.some_points()))
     truth = diffusion.density.GaussianMixture(some, model.density.bandwidth)
-    truth = truth if len(model.points) > len(some) else model.density
+    truth = truth if model.covariances is None and len(model.points) > len(some) else model.density
     paths = {
         "cosine": diffusion.schedules.make_path(Schedule(kind="cosine")),
         "rectified flow": diffusion.schedules.make_path(Schedule(kind="rectified_flow")),
@@ -117,7 +117,7 @@ def _states(
 
 def _grid(model: TrainedDenoiser, side: int, room: float) -> tuple[torch.Tensor, style.Limits]:
     """Return a grid of model coordinates around the shape, and its window as pictures have it."""
-    anchors = model.density.anchors
+    anchors = model.density.anchors.new_tensor(model.normalizer.apply(model.some_points()))
     low, high = anchors.amin(0), anchors.amax(0)
     margin = room * float((high - low).max())
     low, high = low - margin, high + margin

@@ -14,8 +14,14 @@ class Source(Group):
         None,
         ge=3,
         le=1_000_000,
-        description="Points to place; null: 1,000 along lines, 2,000 for a formula, 4,000 in a picture "
-        "or in filled outlines.",
+        description="Points to place; null: 1,000 along lines, 4,000 in a picture or in filled outlines.",
+    )
+    sampled: int | None = Field(
+        None,
+        ge=3,
+        le=1_000_000,
+        description="Formulas: points to draw by chance, each of which is then a dot of data.bandwidth; "
+        "null: the formula is the density itself.",
     )
     seed: int = Field(
         0,
@@ -28,8 +34,8 @@ class Source(Group):
         None,
         ge=0,
         le=10,
-        description="Formulas: deviation of the Gaussian noise on each point, in the formula's own "
-        "units; null: the formula's own.",
+        description="Formulas: deviation of the Gaussian noise around the curve, area or mode, in the "
+        "formula's own units; null: the formula's own.",
     )
     count: int | None = Field(
         None,

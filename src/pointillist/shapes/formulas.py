@@ -1,8 +1,9 @@
-"""The classics of the field, each placed by its formula.
+"""The classics of the field, each a density by its formula.
 
-Points lie evenly: along a curve at equal steps of its parameter, over an area and in a Gaussian on a
-low-discrepancy sequence that the seed shifts. So 2,000 points show a density as well as many more
-drawn by chance, and the same options give the same points.
+A curve or an area under Gaussian noise is a mixture whose Gaussians stand evenly along it, each as wide
+as the noise. At a distance of 3/2 of their deviation h from each other nothing of the single ones is left
+to see: the ripple of such a row is 2 exp(-2 (pi h / distance)^2) = 0.03 % of its density (Poisson's
+summation formula). So a wide curve takes a hundred Gaussians, and a mode is one.
 """
 
 from __future__ import annotations
@@ -14,46 +15,50 @@ from typing import TYPE_CHECKING
 
 from pointillist.errors import PointillistError, nearest
 from pointillist.shapes.curves import along
+from pointillist.shapes.points import Components
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pointillist.shapes.config import Source
 
-N_POINTS = 2_000
+MOST = 2_000
+"""Gaussians of a formula, at most. A curve too thin for them is as wide as they need it to be."""
+
 _KNOBS = ("noise", "count", "turns")
-# The plastic number: its powers are to pairs what the golden ratio is to numbers (Roberts 2018,
-# "The unreasonable effectiveness of quasirandom sequences").
-_PLASTIC = 1.324717957244746
+_SPACING = 1.5
+"""Distance between neighbours, in their deviations."""
+_THINNEST = 0.01
+"""Least deviation of a Gaussian, in the shape's own: that of a dot by default."""
 
 
 @dataclass(frozen=True)
 class Formula:
     """A shape by its formula.
 
-    `place` takes n, seed and the knobs that stand in its signature, with this formula's defaults;
-    `counts` are the least and greatest count that make sense.
+    `density` takes the knobs that stand in its signature, with this formula's defaults; `counts` are the
+    least and greatest count that make sense.
     """
 
-    place: Callable[..., np.ndarray]
+    density: Callable[..., Components]
     about: str
     counts: tuple[int, int] = (1, 64)
 
     @property
     def knobs(self) -> dict[str, float]:
         """What can be set, by name, with this formula's own value."""
-        parameters = signature(self.place).parameters
+        parameters = signature(self.density).parameters
         return {knob: parameters[knob].default for knob in _KNOBS if knob in parameters}
 
 
-def place(name: str, options: Source) -> np.ndarray:
-    """Place the points of formula `name` (n, 2), float64, in the formula's own units.
+def density(name: str, options: Source) -> Components:
+    """Return the Gaussians of formula `name`, in its own units.
 
     Raises
     ------
     PointillistError
-        If there is no such formula, or `options` set a knob that it does not take, a count out of
-        its range, or fewer points than it has parts.
+        If there is no such formula, or `options` set a knob that it does not take, or a count out of its
+        range.
     """
     if name not in FORMULAS:
         raise PointillistError(
@@ -72,8 +77,7 @@ def place(name: str, options: Source) -> np.ndarray:
         raise PointillistError(
             f"source.count={given['count']} is out of range for {name}, which takes {low} to {high}."
         )
-    n = options.n_points if options.n_points is not None else N_POINTS
-    return formula.place(n, options.seed, **given)
+    return formula.density(**given)
 
 
 def about(name: str) -> str:
@@ -83,52 +87,58 @@ def about(name: str) -> str:
     return f"{formula.about}; {knobs}"
 
 
-def moons(n: int, seed: int, noise: float = 0.05) -> np.ndarray:
+def moons(noise: float = 0.05) -> Components:
     """Two interleaved half circles of radius 1, as scikit-learn's `make_moons`."""
     import numpy as np
 
-    moon, u = _blocks(n, 2)
-    angle = np.pi * u
-    x, y = np.cos(angle), np.sin(angle)
-    curve = np.stack((np.where(moon == 0, x, 1 - x), np.where(moon == 0, y, 0.5 - y)), -1)
-    return _blurred(curve, noise, seed)
+    def curve(n: int) -> np.ndarray:
+        moon, u = _blocks(n, 2)
+        x, y = _direction(np.pi * u).T
+        return np.stack((np.where(moon == 0, x, 1 - x), np.where(moon == 0, y, 0.5 - y)), -1)
+
+    return _blurred(curve, noise)
 
 
-def circles(n: int, seed: int, noise: float = 0.03, count: int = 2) -> np.ndarray:
-    """Concentric circles of radius 1/count, 2/count, ... 1, each with as many points.
+def circles(noise: float = 0.03, count: int = 2) -> Components:
+    """Concentric circles of radius 1/count, 2/count, ... 1, each with as much of the density.
 
     Two are scikit-learn's `make_circles` with a factor of 1/2; four are FFJORD's rings.
     """
     import numpy as np
 
-    circle, u = _blocks(n, count)
-    radius = 1 - circle / count
-    return _blurred(radius[:, None] * _direction(2 * np.pi * u), noise, seed)
+    def curve(n: int) -> np.ndarray:
+        circle, u = _blocks(n, count)
+        return (1 - circle / count)[:, None] * _direction(2 * np.pi * u)
+
+    return _blurred(curve, noise)
 
 
-def swiss_roll(n: int, seed: int, noise: float = 0.5, turns: float = 1.5) -> np.ndarray:
+def swiss_roll(noise: float = 0.5, turns: float = 1.5) -> Components:
     """A spiral r = angle from 3/2 pi on, as x and z of scikit-learn's `make_swiss_roll`.
 
     Even in the angle, as there, and so denser inside.
     """
     import numpy as np
 
-    _, u = _blocks(n, 1)
-    angle = np.pi * (1.5 + 2 * turns * u)
-    return _blurred(angle[:, None] * _direction(angle), noise, seed)
+    def curve(n: int) -> np.ndarray:
+        angle = np.pi * (1.5 + 2 * turns * _blocks(n, 1)[1])
+        return angle[:, None] * _direction(angle)
+
+    return _blurred(curve, noise)
 
 
-def s_curve(n: int, seed: int, noise: float = 0.05) -> np.ndarray:
+def s_curve(noise: float = 0.05) -> Components:
     """Two three-quarter circles of radius 1 that make an S, as scikit-learn's `make_s_curve`."""
     import numpy as np
 
-    _, u = _blocks(n, 1)
-    angle = 3 * np.pi * (u - 0.5)
-    curve = np.stack((np.sin(angle), np.sign(angle) * (np.cos(angle) - 1)), -1)
-    return _blurred(curve, noise, seed)
+    def curve(n: int) -> np.ndarray:
+        angle = 3 * np.pi * (_blocks(n, 1)[1] - 0.5)
+        return np.stack((np.sin(angle), np.sign(angle) * (np.cos(angle) - 1)), -1)
+
+    return _blurred(curve, noise)
 
 
-def eight_gaussians(n: int, seed: int, noise: float = 0.5, count: int = 8) -> np.ndarray:
+def eight_gaussians(noise: float = 0.5, count: int = 8) -> Components:
     """Gaussians of deviation `noise` around `count` points of a circle of radius 4.
 
     FFJORD's, before it divides by sqrt(2). Gulrajani et al. (2017) have the same with a deviation
@@ -136,72 +146,90 @@ def eight_gaussians(n: int, seed: int, noise: float = 0.5, count: int = 8) -> np
     """
     import numpy as np
 
-    mode, u = _blocks(n, count)
-    return 4 * _direction(2 * np.pi * mode / count) + noise * _gaussian(u, seed)
+    return _gaussians(4 * _direction(2 * np.pi * np.arange(count) / count), noise)
 
 
-def gaussian_grid(n: int, seed: int, noise: float = 0.1, count: int = 5) -> np.ndarray:
+def gaussian_grid(noise: float = 0.1, count: int = 5) -> Components:
     """Gaussians of deviation `noise` on a square grid of `count` x `count` points, 2 apart.
 
     The test of coverage of Gulrajani et al. (2017), who have 5 x 5 with a deviation of 0.05.
     """
     import numpy as np
 
-    mode, u = _blocks(n, count**2)
-    modes = np.stack(np.divmod(mode, count), -1)
-    return 2.0 * modes - (count - 1) + noise * _gaussian(u, seed)
+    modes = np.stack(np.divmod(np.arange(count**2), count), -1)
+    return _gaussians(2.0 * modes - (count - 1), noise)
 
 
-def checkerboard(n: int, seed: int, noise: float = 0.0, count: int = 4) -> np.ndarray:
+def checkerboard(noise: float = 0.0, count: int = 4) -> Components:
     """The even cells of a board of `count` x `count` cells over [-4, 4]^2, as in FFJORD."""
     import numpy as np
 
-    column, row = np.divmod(np.arange(count**2), count)
-    filled = np.stack((column, row), -1)[(column + row) % 2 == 0]
-    cell, _ = _blocks(n, len(filled))
-    corner = filled[cell]
-    return _blurred((corner + _plane(n, seed)) * (8 / count) - 4, noise, seed)
+    cells = np.stack(np.divmod(np.arange(count**2), count), -1)
+    filled = cells[cells.sum(1) % 2 == 0]
+
+    def area(n: int) -> np.ndarray:
+        square = _square(n / len(filled))
+        return (filled[:, None] + square).reshape(-1, 2) * (8 / count) - 4
+
+    return _blurred(area, noise)
 
 
-def pinwheel(n: int, seed: int, noise: float = 0.1, count: int = 5) -> np.ndarray:
+def pinwheel(noise: float = 0.1, count: int = 5) -> Components:
     """Curved arms around a circle of radius 1: Gaussians that turn by exp(r) / 4 at radius r.
 
     FFJORD's at half its size; it is from Johnson et al. (2016), "Composing graphical models with
-    neural networks". Along an arm the deviation is 0.3, across it `noise`.
+    neural networks". Along an arm the deviation is 0.3, across it `noise`. An arm is a row of
+    ellipses, each as long as the row is fine, so that together they have the deviation along it.
     """
     import numpy as np
 
-    arm, u = _blocks(n, count)
-    radius, across = _gaussian(u, seed).T * [[0.3], [noise]] + [[1], [0]]
-    turn = 2 * np.pi * arm / count + np.exp(radius) / 4
-    points = (radius + 1j * across) * np.exp(-1j * turn)
-    return np.stack((points.real, points.imag), -1)
+    deviation, step = 0.3, 0.03
+    fine = step / _SPACING
+    reach = np.arange(-45, 46) * step
+    shares = np.exp(-(reach**2) / (2 * (deviation**2 - fine**2)))
+    arm, radius = 2 * np.pi * np.arange(count)[:, None] / count, 1 + reach
+    heading = np.exp(-1j * (arm + np.exp(radius) / 4))
+    along_arm = heading * (1 - 0.25j * radius * np.exp(radius))
+    directions = (fine * along_arm, max(noise, _THINNEST) * 1j * heading)
+    vectors = np.stack([np.stack((d.real, d.imag), -1).reshape(-1, 2) for d in directions], -1)
+    points = radius * heading
+    return Components(
+        np.stack((points.real, points.imag), -1).reshape(-1, 2),
+        np.tile(shares, count),
+        vectors @ vectors.transpose(0, 2, 1),
+    )
 
 
-def two_spirals(n: int, seed: int, noise: float = 0.1, turns: float = 1.5) -> np.ndarray:
+def two_spirals(noise: float = 0.1, turns: float = 1.5) -> Components:
     """Two spirals r = angle / 3, half a turn apart, evenly along their length; FFJORD's."""
     import numpy as np
 
     angle = np.linspace(0, 2 * np.pi * turns, 400 * max(4, int(turns)))
     arm = angle[:, None] / 3 * _direction(np.pi - angle)
-    return _blurred(along([arm, -arm], n), noise, seed)
+    return _blurred(lambda n: along([arm, -arm], n), noise)
 
 
-def line(n: int, seed: int, noise: float = 0.0) -> np.ndarray:
+def line(noise: float = 0.0) -> Components:
     """The filled rectangle [-2, 2] x [-4, 4], which is called a line in tiny-diffusion."""
-    return _blurred(_plane(n, seed) * (4, 8) - (2, 4), noise, seed)
+    import numpy as np
+
+    def area(n: int) -> np.ndarray:
+        square = _square(n / 2)
+        return 4 * np.concatenate((square, square + np.array((0, 1)))) - (2, 4)
+
+    return _blurred(area, noise)
 
 
-def lissajous(n: int, seed: int, noise: float = 0.0, count: int = 3) -> np.ndarray:
+def lissajous(noise: float = 0.0, count: int = 3) -> Components:
     """The closed curve x = sin(count a), y = sin((count + 1) a), evenly along its length."""
     import numpy as np
 
     angle = np.linspace(0, 2 * np.pi, 1_000 * (count + 1) + 1)
     curve = np.stack((np.sin(count * angle), np.sin((count + 1) * angle)), -1)
-    return _blurred(along([curve], n), noise, seed)
+    return _blurred(lambda n: along([curve], n), noise)
 
 
-def sierpinski(n: int, seed: int, noise: float = 0.0, count: int = 3) -> np.ndarray:
+def sierpinski(noise: float = 0.0, count: int = 3) -> Components:
     """Sierpinski's triangle, or with more corners its sibling, even in its fractal measure.
 
     A point is the sum of the corners that its number's digits to the base `count` name, each shrunk
@@ -212,16 +240,21 @@ def sierpinski(n: int, seed: int, noise: float = 0.0, count: int = 3) -> np.ndar
     quarter = np.arange(count // 4 + 1)
     ratio = 1 / (2 * np.cos(2 * np.pi * quarter / count).sum())
     corners = (1 - ratio) * _direction(np.pi / 2 + 2 * np.pi * np.arange(count) / count)
-    points = np.zeros((n, 2))
-    # The digits of (i + 1/2) / n, in whole numbers, so that none is lost to rounding.
-    rest = 2 * np.arange(n) + 1
-    for level in range(24):
-        digit, rest = np.divmod(count * rest, 2 * n)
-        points += ratio**level * corners[digit]
-    return _blurred(points, noise, seed)
+
+    def fractal(n: int) -> np.ndarray:
+        n = count ** max(1, round(np.log(n) / np.log(count)))
+        points = np.zeros((n, 2))
+        # The digits of (i + 1/2) / n, in whole numbers, so that none is lost to rounding.
+        rest = 2 * np.arange(n) + 1
+        for level in range(24):
+            digit, rest = np.divmod(count * rest, 2 * n)
+            points += ratio**level * corners[digit]
+        return points
+
+    return _blurred(fractal, noise)
 
 
-def tree(n: int, seed: int, noise: float = 0.0, count: int = 8) -> np.ndarray:
+def tree(noise: float = 0.0, count: int = 8) -> Components:
     """A tree of `count` generations of limbs, the first of length 1, evenly along them all.
 
     A limb bends by 1/4 radian and bears two: one turns on by 20 degrees and is 0.82 times as long,
@@ -243,7 +276,7 @@ def tree(n: int, seed: int, noise: float = 0.0, count: int = 8) -> np.ndarray:
         foot = np.tile(limb[-1], 2)
         heading = np.concatenate([heading + side * (bend + turn) for turn in turns])
         length = np.concatenate([length * ratio for ratio in ratios])
-    return _blurred(along(limbs, n), noise, seed)
+    return _blurred(lambda n: along(limbs, n), noise)
 
 
 FORMULAS = {
@@ -272,45 +305,49 @@ def _blocks(n: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
     """Share n points among `parts`: the part of each (n,) and its place in it (n,), in (0, 1)."""
     import numpy as np
 
-    if n < parts:
-        raise PointillistError(
-            f"source.n_points={n} is too few for {parts} parts. Raise it or lower source.count."
-        )
     sizes = n // parts + (np.arange(parts) < n % parts)
     part = np.repeat(np.arange(parts), sizes)
     within = np.arange(n) - np.repeat(sizes.cumsum() - sizes, sizes)
     return part, (within + 0.5) / sizes[part]
 
 
-def _plane(n: int, seed: int) -> np.ndarray:
-    """Return n points (n, 2) of a low-discrepancy sequence in (0, 1)^2, shifted by the seed.
+def _square(n: float) -> np.ndarray:
+    """Return about n points of an even grid in (0, 1)^2, at least four."""
+    import numpy as np
 
-    Any stretch of it fills the square evenly.
+    side = max(2, int(n**0.5))
+    step = (np.arange(side) + 0.5) / side
+    return np.stack(np.meshgrid(step, step, indexing="ij"), -1).reshape(-1, 2)
+
+
+def _blurred(place: Callable[[int], np.ndarray], noise: float) -> Components:
+    """Return a shape under Gaussian noise; place(n) has about n of its points, evenly.
+
+    There are as few Gaussians as leave no ripple, and at most about `MOST`.
     """
+    n = 64
+    while True:
+        points = place(n)
+        wanted = max(noise, _THINNEST * float(points.std(0).max()))
+        gap = _gap(points)
+        if gap <= _SPACING * wanted or n >= MOST:
+            return _gaussians(points, max(wanted, gap / _SPACING))
+        n = min(MOST, 2 * n)
+
+
+def _gaussians(points: np.ndarray, deviation: float) -> Components:
+    """Return Gaussians of one deviation, or of the least that counts, at points (n, 2)."""
     import numpy as np
 
-    step = _PLASTIC ** -np.arange(1.0, 3.0)
-    shift = np.random.default_rng(seed).random(2)
-    return (shift + np.arange(n)[:, None] * step) % 1
+    deviation = max(deviation, _THINNEST * float(points.std(0).max()), _THINNEST**2)
+    return Components(points, None, np.tile(deviation**2 * np.eye(2), (len(points), 1, 1)))
 
 
-def _gaussian(u: np.ndarray, seed: int) -> np.ndarray:
-    """Return points (n, 2) of standard Gaussians whose share within radius r is u(r) (n,) in (0, 1).
+def _gap(points: np.ndarray) -> float:
+    """Return the greatest distance of one of points (n, 2) from its nearest other."""
+    from scipy.spatial import KDTree
 
-    Radii are the quantiles at u, each a golden angle on from the last, as in a sunflower.
-    """
-    import numpy as np
-
-    golden = np.pi * (3 - 5**0.5)
-    angle = np.random.default_rng(seed).random() * 2 * np.pi + golden * np.arange(len(u))
-    return np.sqrt(-2 * np.log1p(-u))[:, None] * _direction(angle)
-
-
-def _blurred(points: np.ndarray, noise: float, seed: int) -> np.ndarray:
-    """Add Gaussian noise of deviation `noise` to points (n, 2)."""
-    import numpy as np
-
-    return points + noise * np.random.default_rng(seed).standard_normal(points.shape)
+    return float(KDTree(points).query(points, k=2)[0][:, 1].max())
 
 
 def _direction(angle: np.ndarray) -> np.ndarray:

@@ -175,18 +175,24 @@ class Formula:
     content: ClassVar[str] = ""
 
     def place(self, options: Source) -> pd.DataFrame:
-        """Place points as the formula has them."""
+        """Return the Gaussians that the formula is, or points drawn from it."""
         from pointillist.shapes import formulas
 
-        if options.filled:
-            raise PointillistError(f"source.filled has no effect on {self.name}. Leave it out.")
-        return _frame(formulas.place(self.name, options), self.name)
+        if options.n_points is not None:
+            raise PointillistError(
+                f"source.n_points has no effect on {self.name}, which is a density of its own. Points "
+                f"drawn from it: source.sampled={options.n_points}"
+            )
+        what = f"{self.name}, whose formula says where it is"
+        _refuse_others(options, frozenset({"noise", "count", "turns", "sampled"}), what)
+        density = formulas.density(self.name, options)
+        if options.sampled is None:
+            return density.table()
+        return _frame(density.draw(options.sampled, options.seed), self.name)
 
     def size(self, options: Source) -> int:
-        """Return the number asked for, or the default."""
-        from pointillist.shapes import formulas
-
-        return options.n_points or formulas.N_POINTS
+        """Return the number of Gaussians, or of points that are drawn."""
+        return len(self.place(options))
 
 
 def _frame(points: np.ndarray, name: str) -> pd.DataFrame:
@@ -204,6 +210,7 @@ def _refuse_others(options: Source, takes: frozenset[str], what: str) -> None:
         "noise": options.noise,
         "count": options.count,
         "turns": options.turns,
+        "sampled": options.sampled,
         "filled": options.filled or None,
         "x": options.x,
         "y": options.y,

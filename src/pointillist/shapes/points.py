@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pointillist.errors import PointillistError
 from pointillist.shapes.normalizer import Normalizer
@@ -16,6 +16,9 @@ FEWEST, MOST = 3, 10_000_000
 GREATEST = 1e100
 # A smaller share of the weight is 0 in single precision, or soon will be.
 _LEAST_SHARE = 1e-30
+# Draws that show a density.
+_SHOWN = 4_000
+_ENTRIES = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}
 # Standardised points within this of a line are on it; coordinates may be off by some units in the
 # last place besides.
 _STRAIGHT, _ROUNDINGS = 1e-9, 8
@@ -141,7 +144,63 @@ def flatness(table: pd.DataFrame) -> str | None:
     return f"all points lie on one line: {learnt}." if aside <= tolerance else None
 
 
-def split(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the points (N, 2) of a table and, if it has any, their weights (N,), float64."""
+class Components(NamedTuple):
+    """What a shape is made of: dots, or where there are covariances Gaussians."""
+
+    points: np.ndarray
+    """(N, 2), float64, original coordinates."""
+    weights: np.ndarray | None = None
+    """How much each counts, (N,); None: all alike."""
+    covariances: np.ndarray | None = None
+    """(N, 2, 2); None: each point is a dot, as wide as data.bandwidth says."""
+
+    def table(self) -> pd.DataFrame:
+        """Return columns x, y and, where they are there, weight and the covariances' xx, xy, yy."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.points, columns=["x", "y"])
+        if self.weights is not None:
+            table["weight"] = self.weights
+        if self.covariances is not None:
+            for name, (i, j) in _ENTRIES.items():
+                table[name] = self.covariances[:, i, j]
+        return table
+
+    def shown(self, most: int) -> np.ndarray:
+        """Return points for a picture: the dots, at most so many of them, or draws of Gaussians."""
+        import numpy as np
+
+        if self.covariances is not None:
+            return self.draw(min(most, _SHOWN), seed=0)
+        if len(self.points) <= most:
+            return self.points
+        shares = None if self.weights is None else self.weights / self.weights.sum()
+        chosen = np.random.default_rng(0).choice(len(self.points), most, replace=False, p=shares)
+        return self.points[chosen]
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """Draw n points (n, 2) by chance: of the Gaussians, or of the dots themselves."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        shares = None if self.weights is None else self.weights / self.weights.sum()
+        source = rng.choice(len(self.points), n, p=shares)
+        if self.covariances is None:
+            return self.points[source]
+        variances, axes = np.linalg.eigh(self.covariances)
+        roots = axes * np.sqrt(variances.clip(min=0))[:, None]
+        noise = rng.standard_normal((n, 2))
+        return self.points[source] + np.einsum("nij,nj->ni", roots[source], noise)
+
+
+def split(table: pd.DataFrame) -> Components:
+    """Return what the rows of a shape's table are."""
+    import numpy as np
+
     weights = table["weight"].to_numpy(dtype="float64", copy=True) if "weight" in table else None
-    return table[["x", "y"]].to_numpy(dtype="float64"), weights
+    covariances = None
+    if set(_ENTRIES) <= set(table.columns):
+        covariances = np.empty((len(table), 2, 2))
+        for name, (i, j) in _ENTRIES.items():
+            covariances[:, i, j] = covariances[:, j, i] = table[name]
+    return Components(table[["x", "y"]].to_numpy(dtype="float64"), weights, covariances)

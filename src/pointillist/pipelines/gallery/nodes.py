@@ -29,7 +29,7 @@ def place_all(raw_shapes: Mapping[str, Callable[[], Material]]) -> Clouds:
     clouds: Clouds = {}
     for name, read in count(raw_shapes.items(), "Placing", "shape"):
         try:
-            points, _ = split(read().place(Source()))
+            points = split(read().place(Source())).shown(_MOST_POINTS)
             clouds[name] = _thinned(shapes.Normalizer.for_pictures(points).apply(points))
         except PointillistError as error:
             logger.warning("%s is left out: %s", name, str(error).splitlines()[0])

@@ -23,7 +23,7 @@ def collect_points(
     text: str | None,
     max_megabytes: float,
 ) -> pd.DataFrame:
-    """Place the shape's points, or keep those that it has: columns x, y and perhaps weight.
+    """Place the shape's points, or keep those that it has: columns x, y and perhaps weight, or Gaussians.
 
     Where they come from goes with them, as the table's attribute `origin`.
     """
@@ -35,12 +35,14 @@ def collect_points(
         "source": source.model_dump(mode="json"),
         "content": raw_shape.content,
     }
-    if oddity := flatness(points):
+    if "xx" not in points and (oddity := flatness(points)):
         logger.warning(oddity)
     return points
 
 
 def fit_normalizer(shape_points: pd.DataFrame, data: Data) -> dict[str, Any]:
     """Find the centre and scale that standardise the points: mean 0, deviation 1 on each axis."""
-    points, weights = split(shape_points)
-    return shapes.Normalizer.fit(points, data.center, data.scale, weights).to_dict()
+    parts = split(shape_points)
+    return shapes.Normalizer.fit(
+        parts.points, data.center, data.scale, parts.weights, parts.covariances
+    ).to_dict()

@@ -67,9 +67,7 @@ def _scorer(
         return model.standardize(model.original(x.cpu()))
 
     directions = diffusion.metrics.unit_directions(_PROJECTIONS, generator)
-    draws = (standardize(model.density.sample(n, generator)[0]) for _ in range(_REFERENCES))
+    truth = model.standardized_density
+    draws = (truth.sample(n, generator)[0] for _ in range(_REFERENCES))
     references = [diffusion.metrics.sorted_projections(x, directions) for x in draws]
-    anchors = model.standardize(model.points)
-    return lambda x: diffusion.metrics.distances(
-        standardize(x), anchors, references, directions, model.density.weights
-    )
+    return lambda x: diffusion.metrics.distances(standardize(x), truth, references, directions)

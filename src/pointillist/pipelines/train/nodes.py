@@ -35,20 +35,21 @@ def train_denoiser(
     Its state is kept every so often, and `resume` goes on from the newest one that was left behind.
     """
     where = diffusion.devices.resolve(device)
-    points, weights = split(shape_points)
+    parts = split(shape_points)
     transform = shapes.Normalizer.from_dict(normalizer)
-    density = models.denoiser.make_density(points, transform, data, weights)
+    density = models.denoiser.make_density(parts, transform, data)
     fitted = diffusion.denoiser.fitted(network, density)
     groups = {"data": data, "schedule": schedule, "network": network, "training": training}
     trained = models.TrainedDenoiser(
         denoiser=diffusion.denoiser.initialize(
             fitted, diffusion.schedules.make_path(schedule), seed
         ).to(where),
-        points=points,
+        points=parts.points,
         normalizer=transform,
         shape=shape,
         parameters={"seed": seed, **{k: g.model_dump(mode="json") for k, g in groups.items()}},
-        weights=weights,
+        weights=parts.weights,
+        covariances=parts.covariances,
         origin={**shape_points.attrs.get("origin", {}), "threads": threads, "device": device},
     )
     checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
