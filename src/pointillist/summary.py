@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
@@ -17,7 +17,11 @@ from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
 from pointillist.groups import flatten
 from pointillist.parameters import Parameters
+from pointillist.shapes import formulas
 from pointillist.terminal import print_facts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show(
@@ -31,7 +35,8 @@ def show(
     """Print what of the datasets `saved` has a `summary` in its metadata, and where it is.
 
     `summary: Title` gives the line of a file its title, `summary: true` the file's own name;
-    `print: module.function` calls that with the shape's name and the data.
+    `print: module.function` calls that with the shape's name and the data, and the line of each title
+    in `says` is what its function returns of the parameters and the data.
     """
     facts: dict[str, str] = {}
     for name in saved:
@@ -39,6 +44,8 @@ def show(
         about: dict[str, Any] = getattr(dataset, "metadata", None) or {}
         if printed := about.get("print"):
             load_obj(printed)(parameters.shape, catalog.load(name))
+        for title, words in (about.get("says") or {}).items():
+            facts[title] = load_obj(words)(parameters, catalog.load(name))
         if (title := about.get("summary")) and isinstance(dataset, VersionedFile):
             file = dataset.load_path
             facts[file.name if title is True else title] = near(file, project)
@@ -57,3 +64,16 @@ def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -
     if "params:source" in pipelines[stage].inputs():
         given = flatten({"source": parameters.source.model_dump(exclude_defaults=True)})
     return f"kedro run --pipelines {stage} --params {source(parameters, run=version, **given)}"
+
+
+def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
+    """Say in a line which density is learnt."""
+    n = len(shape_points)
+    if "xx" not in shape_points:
+        return f"{n:,} dots of width {parameters.data.bandwidth:g}"
+    deviation = float(shape_points[["xx", "yy"]].to_numpy().min()) ** 0.5
+    of = f"{n:,} Gaussian{'s' * (n != 1)}"
+    noise = formulas.noise(parameters.shape, parameters.source)
+    if noise and deviation <= 1.001 * noise:
+        return f"{parameters.shape}, noise {noise:g} (exact: {of})"
+    return f"{parameters.shape}, {of} as wide as they are apart: deviation {deviation:.2g}"

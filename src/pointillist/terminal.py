@@ -170,11 +170,12 @@ def print_shapes(folder: Path) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("shape")
-    table.add_column("points", justify="right")
+    table.add_column("truth", justify="right")
     table.add_column("source")
     for origin in shapes.listing(folder):
         try:
-            size, about = f"{shapes.read(origin).size(Source()):,}", origin.about
+            what = "Gaussians" if origin.kind == "formula" else "dots"
+            size, about = f"{shapes.read(origin).size(Source()):,} {what}", origin.about
         except PointillistError as error:
             size, about = "-", str(error).splitlines()[0]
         table.add_row(origin.name, size, about)

@@ -80,6 +80,11 @@ def density(name: str, options: Source) -> Components:
     return formula.density(**given)
 
 
+def noise(name: str, options: Source) -> float:
+    """Return the noise of formula `name`: what `options` say, else its own."""
+    return FORMULAS[name].knobs["noise"] if options.noise is None else options.noise
+
+
 def about(name: str) -> str:
     """Return one line on formula `name`: what it is, where it is from, what can be set."""
     formula = FORMULAS[name]
