@@ -236,6 +236,7 @@ def _options() -> Iterator[click.Parameter]:
         if option.name == "params":
             option = copy.copy(option)
             option.callback = _read
+            option.help = "Parameters that differ: a=1,b.c=x (docs/parameters.md lists them)."
         yield option
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from kedro.framework.project import pipelines
@@ -25,8 +26,10 @@ class Explanation:
         self.saving: str | None = None
         """The dataset that is being saved."""
 
-    def require(self, name: str, dataset: VersionedFile) -> None:
-        """Raise PointillistError, with the command that makes it, if there is nothing to load."""
+    def require(self, name: str, inputs: Iterable[str], catalog: CatalogProtocol) -> None:
+        """Raise PointillistError if there is no `name` to load; it says how to make all `inputs`."""
+        dataset = catalog.get(name)
+        assert isinstance(dataset, VersionedFile)
         if dataset.exists() or name not in stages.making(pipelines):
             return
         about = f"{name} of {self._parameters.shape!r}"
@@ -35,7 +38,15 @@ class Explanation:
             raise PointillistError(
                 f"{about} has no such version. There are: {', '.join(versions)}."
             )
-        raise PointillistError(f"No {about} was found. Make it first: {self._command(name)}")
+        needed = {*inputs}.union(*(stages.upstream(other, pipelines) for other in inputs))
+        missing = [
+            other
+            for other in needed
+            if isinstance(made := catalog.get(other), VersionedFile) and not made.exists()
+        ]
+        raise PointillistError(
+            f"There is no {about} yet. Make it first: {self._command(name, *missing)}"
+        )
 
     def require_shape(self, name: str, data: Stored) -> None:
         """Raise PointillistError if a dataset of this run's shape was made for another."""
@@ -80,10 +91,10 @@ class Explanation:
             f"{name}:VERSION"
         )
 
-    def _command(self, name: str) -> str:
-        """Return the command that makes a dataset."""
-        stage = stages.making(pipelines)[name]
-        return f"kedro run --pipelines {stage} --params {command_line.source(self._parameters)}"
+    def _command(self, *names: str) -> str:
+        """Return the command that makes datasets."""
+        made_by = ",".join(stages.needed(names, pipelines))
+        return f"kedro run --pipelines {made_by} --params {command_line.source(self._parameters)}"
 
 
 def near(path: Path, project: Path) -> str:

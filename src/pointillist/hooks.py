@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from pointillist import diffusion, records, runtime, shapes, stages, summary, tracking
+from pointillist import command_line, diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
 from pointillist.errors import PointillistError, first_line
@@ -42,7 +43,7 @@ class ProjectHooks:
         self._parameters = Parameters()
         self._project = Path()
         self._explanation = Explanation(self._parameters, self._project)
-        self._given: list[str] = []
+        self._given: dict[str, Any] = {}
         self._pinned: records.Versions = {}
         self._loaded: records.Versions = {}
         self._saved: list[str] = []
@@ -65,9 +66,10 @@ class ProjectHooks:
             ):
                 if (named := getattr(self._parameters, name)) is not None:
                     values[name] = version_of(named, settings, self._project)
-            self._given = [*flatten(context.config_loader.runtime_params)]
+            self._given = flatten(context.config_loader.runtime_params)
             run = values.get("run")
-            self._pinned = {} if run is None else records.required(self._project, run)
+            shape = self._parameters.shape
+            self._pinned = {} if run is None else records.required(self._project, run, shape)
         except PointillistError as error:
             raise ConfigurationError(str(error)) from None
         # From here on 1e3 is 1000.
@@ -104,23 +106,37 @@ class ProjectHooks:
             if isinstance(dataset := catalog.get(name), VersionedFile):
                 if name in self._pinned:
                     dataset.pin(self._pinned[name])
-                self._explanation.require(name, dataset)
+                self._explanation.require(name, pipeline.inputs(), catalog)
                 if version := dataset.resolve_load_version():
                     self._loaded[name] = version
-        self._warn_of_what_has_no_effect(pipeline)
-        records.require_one_run(self._project, self._loaded, stages.making(pipelines))
+        self._warn_of_what_has_no_effect(pipeline, catalog)
+        records.require_one_run(
+            self._project,
+            self._loaded,
+            asked_for,
+            partial(stages.upstream, pipelines=pipelines),
+            lambda names: ",".join(stages.needed(names, pipelines)),
+            partial(command_line.source, self._parameters),
+        )
         atomic.sweep(self._project, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
             runtime.use_threads(self._parameters.threads)
         display.start()
 
-    def _warn_of_what_has_no_effect(self, pipeline: Pipeline) -> None:
-        """Name the parameters that were given and that nothing of this run takes."""
+    def _warn_of_what_has_no_effect(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Name what is given or made in vain: parameters nobody takes, outputs nobody keeps."""
+        if self._pinned and not self._pinned.keys() & pipeline.inputs():
+            logger.warning("run has no effect here: nothing of an earlier run is loaded.")
         for name, takers in stages.without_effect(self._given, pipeline, pipelines).items():
             logger.warning(
                 "%s has no effect here: only %s takes it.", name, " and ".join(sorted(takers))
             )
+        for node in pipeline.nodes:
+            if not node.namespace:
+                logger.warning("The node %s belongs to no stage: give it a namespace.", node.name)
+        for name in sorted(pipeline.outputs() - set(catalog.keys())):
+            logger.warning("%s isn't in the catalog, and is lost when the run ends.", name)
         if "sampling.eta" in self._given:
             sampler = self._parameters.sampling.sampler
             if "eta" not in diffusion.samplers.SAMPLERS[sampler].options:
@@ -186,7 +202,13 @@ class ProjectHooks:
             self._project,
             catalog,
             self._saved,
-            summary.next_step(self._parameters, pipeline, version if self._is_of_a_run else None),
+            summary.next_step(
+                self._parameters,
+                pipeline,
+                run_params.get("env"),
+                self._given,
+                version if self._is_of_a_run else None,
+            ),
             None if self._recording is None else self._recording.last_run,
         )
 
@@ -205,7 +227,13 @@ class ProjectHooks:
         version = str(run_params.get("run_id") or run_params.get("session_id"))
         made = [n for n in self._saved if isinstance(catalog.get(n), VersionedFile)]
         try:
-            records.write(self._project, version, self._loaded, dict.fromkeys(made, version))
+            records.write(
+                self._project,
+                version,
+                self._loaded,
+                dict.fromkeys(made, version),
+                partial(stages.upstream, pipelines=pipelines),
+            )
         except OSError as error:
             logger.warning("What belongs to this run can't be noted: %s", first_line(error))
         return version

@@ -25,6 +25,23 @@ def making(pipelines: Pipelines) -> dict[str, str]:
     return {output: node.namespace or "" for node in nodes for output in node.outputs}
 
 
+def upstream(name: str, pipelines: Pipelines) -> set[str]:
+    """Return the datasets that one is made from, directly or not."""
+    every = sum(pipelines.values(), Pipeline([]))
+    if name not in every.all_outputs():
+        return set()
+    return every.to_outputs(name).datasets() - {name}
+
+
+def needed(names: Iterable[str], pipelines: Pipelines) -> list[str]:
+    """Return the stages that make the datasets `names`, in order, without those that others contain."""
+    made_by = making(pipelines)
+    found = {made_by[name] for name in names if name in made_by}
+    contained = {part for stage in found for part in of(pipelines[stage]) if part != stage}
+    order = of(sum((pipelines[stage] for stage in found), Pipeline([])))
+    return [stage for stage in order if stage in found - contained]
+
+
 def parameters(pipeline: Pipeline) -> list[str]:
     """Return the parameters, single or groups of them, that the nodes of a pipeline take."""
     inputs = (name for node in pipeline.nodes for name in node.inputs)

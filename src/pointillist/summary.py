@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,15 @@ from pointillist import stages
 from pointillist.command_line import source
 from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
-from pointillist.groups import flatten
 from pointillist.parameters import Parameters
 from pointillist.shapes import formulas
 from pointillist.terminal import print_facts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Named by `command_line.source`, or of one run alone.
+_NAMED = {"shape", "shape_file", "text", "run", "runs", "resume"}
 
 
 def show(
@@ -54,16 +56,26 @@ def show(
     print_facts(facts | {"Next": next_step})
 
 
-def next_step(parameters: Parameters, pipeline: Pipeline, version: str | None) -> str:
-    """Return what to try next: the stage that follows, of this very run if it used an older `version`."""
+def next_step(
+    parameters: Parameters,
+    pipeline: Pipeline,
+    env: str | None,
+    given: Mapping[str, Any],
+    version: str | None,
+) -> str:
+    """Return what to try next: the stage that follows, of this very run if it used an older `version`.
+
+    What was `given`, by dotted names, is repeated where that stage takes it.
+    """
     stage = stages.following(pipeline, pipelines)
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    given: dict[str, Any] = {}
-    if "params:source" in pipelines[stage].inputs():
-        given = flatten({"source": parameters.source.model_dump(exclude_defaults=True)})
-    return f"kedro run --pipelines {stage} --params {source(parameters, run=version, **given)}"
+    taken = set(stages.parameters(pipelines[stage])) - _NAMED
+    again = {name: value for name, value in given.items() if name.partition(".")[0] in taken}
+    chosen = f" --env {env}" if env else ""
+    named = source(parameters, run=version, **again)
+    return f"kedro run{chosen} --pipelines {stage} --params {named}"
 
 
 def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:

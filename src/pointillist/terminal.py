@@ -194,7 +194,7 @@ def print_metrics(shape: str, metrics: Mapping[str, float]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     table = Table(title=f"{shape}: samples beside the truth", title_justify="left", box=None)
-    for heading in ("", "better", "samples", "floor", "beside it"):
+    for heading in ("", "better", "samples", "floor", "vs floor"):
         table.add_column(heading, justify="left" if heading in ("", "better") else "right")
     for r in readings(metrics):
         better = BETTER[r.metric.better]

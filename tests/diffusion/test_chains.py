@@ -94,5 +94,5 @@ def test_on_a_discrete_path_the_classical_samplers_take_its_own_times(name):
 def test_merged_steps_are_said(caplog, rho, left):
     path = make_path(Schedule(kind="linear"))
     with caplog.at_level(logging.WARNING):
-        chains.warn_of_merged_steps(path, Sampling(steps=1000, rho=rho))
+        chains.warn_of_surprises(path, Sampling(steps=1000, rho=rho))
     assert (f"{left} steps are left" in caplog.text) == (left < 1000)

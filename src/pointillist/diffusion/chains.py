@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -84,15 +85,23 @@ def chain_levels(path: Path, sampling: Sampling) -> list[Level]:
     return noise_levels(path, sampling.steps, rho, sampling.sigma_max, sampling.sigma_min)
 
 
-def warn_of_merged_steps(path: Path, sampling: Sampling) -> None:
-    """Log how many steps a chain has, if a discrete path makes them fewer than were asked for."""
+def warn_of_surprises(path: Path, sampling: Sampling) -> None:
+    """Log what one would not expect of a chain: fewer steps than asked for, or a wrong start."""
     steps = len(chain_levels(path, sampling)) - 1
     if steps < sampling.steps:
         logger.warning(
-            "sampling.steps=%d: %d steps are left. A discrete path has its own times only, and noise "
-            "levels at the same one are merged. sampling.rho=null spreads them evenly.",
+            "sampling.steps=%d: %d steps remain. Levels that fall on the same time of a discrete path "
+            "are merged. sampling.rho=null spreads them evenly.",
             sampling.steps,
             steps,
+        )
+    first = noisiest(path, sampling.sigma_max)
+    deviation = math.hypot(first.alpha, first.sigma)
+    if sampling.start == "standard_normal" and not 0.8 < deviation < 1.25:
+        logger.warning(
+            "sampling.start=standard_normal is the wrong start on this model's path, where chains begin "
+            "at a deviation of %.3g. sampling.start=moments is the right one.",
+            deviation,
         )
 
 

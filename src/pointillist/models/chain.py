@@ -159,7 +159,7 @@ def run_chain(
         model.denoiser, path, start, sampling, devices.generator(seed, "sample", where)
     )
     steps = len(chains.chain_levels(path, sampling)) - 1
-    chains.warn_of_merged_steps(path, sampling)
+    chains.warn_of_surprises(path, sampling)
     recorder = chains.Recorder(sampling.n_frames, steps)
     for state in track(states, "Sampling", chains.total_steps(path, sampling)):
         recorder.add(state)

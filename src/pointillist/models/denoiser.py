@@ -73,7 +73,7 @@ class TrainedDenoiser(Stored):
         chosen = (sampling or self.sampling or Sampling()).model_copy(
             update={"n_samples": max(2, n)}
         )
-        chains.warn_of_merged_steps(self.denoiser.path, chosen)
+        chains.warn_of_surprises(self.denoiser.path, chosen)
         generator = devices.generator(seed, "sample", where)
         drawn = chains.draw(self.to(where).denoiser, self.density, chosen, generator)
         return self.original(drawn)[:n]

@@ -77,6 +77,11 @@ def unpack(file: Tensors) -> tuple[State, Record]:
         ) from None
 
 
+def planned(file: Tensors) -> int:
+    """Return how many steps the training of a state was to have."""
+    return int(file.metadata["settings"]["training"]["steps"])
+
+
 def differences(file: Tensors, settings: Mapping[str, Any]) -> list[str]:
     """Say what of `settings` differs from those of an interrupted training, so that it can't go on."""
     there, here = flatten(file.metadata.get("settings", {})), flatten(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -15,7 +16,10 @@ from pointillist.errors import PointillistError, nearest
 from pointillist.groups import Group, flatten, nested
 from pointillist.parameters import validate
 
+logger = logging.getLogger(__name__)
+
 LABEL, ENV = "label", "env"
+_OF_SAMPLES = {f"sampling.{name}" for name in ("sampler", "steps", "rho", "eta", "churn")}
 """What an entry of a list may hold beside parameters: its name, and an environment of conf/."""
 
 Parameters = Mapping[str, Any]
@@ -218,6 +222,12 @@ def check(
     PointillistError
         If a parameter is unknown or out of bounds, a pipeline unknown, or what is varied is also fixed.
     """
+    if sweep.metric.startswith("kl_") and all(n in _OF_SAMPLES for n in sweep.varied):
+        logger.warning(
+            "%s is the network's alone: %s doesn't change it. metric: sw2 ranks what is drawn.",
+            sweep.metric,
+            " and ".join(sweep.varied),
+        )
     for pipeline in sweep.pipelines:
         if pipeline not in pipelines:
             raise PointillistError(

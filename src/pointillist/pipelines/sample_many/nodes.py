@@ -46,7 +46,7 @@ def sample_partitions(
     missing = [i for i, digest in digests.items() if digest is None]
     if len(missing) < len(sizes):
         logger.info("%d of %d partitions are there.", len(sizes) - len(missing), len(sizes))
-    diffusion.chains.warn_of_merged_steps(denoiser.denoiser.path, sampling)
+    diffusion.chains.warn_of_surprises(denoiser.denoiser.path, sampling)
     place.folder.mkdir(parents=True, exist_ok=True)
     model = encode(denoiser.to_tensors())
     tasks = [(str(place.folder), i, sizes[i], seed, device, settings) for i in missing]

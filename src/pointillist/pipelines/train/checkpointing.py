@@ -49,6 +49,10 @@ class Checkpoints:
             self.record.resumed_from.append(version)
             step = int(state["step"])
             logger.info("Resuming the training %s of %s after step %s.", version, self._shape, step)
+            if (before := models.state.planned(file)) != self._training.steps:
+                logger.warning(
+                    "It was to have %d steps, and now has %d.", before, self._training.steps
+                )
             tell("resumed_from", version)
             return state
         # An interrupted training that was given up for a later one is ignored.
