@@ -75,7 +75,7 @@ def test_a_stage_is_added_in_its_folder_the_catalog_and_its_parameters(project):
         text.replace("    many: Many = Many()", "    many: Many = Many()\n    toy: Toy = Toy()")
     )
     missing = kedro(project, "run", "--pipelines", "spread")
-    assert "kedro run --pipelines train --params shape=dino" in missing.stderr
+    assert "kedro run --pipelines train,sample --params shape=dino" in missing.stderr
     assert (
         kedro(project, "run", "--pipelines", "train,sample", "--params", QUICK_TEXT).returncode == 0
     )

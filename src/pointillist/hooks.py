@@ -118,7 +118,8 @@ class ProjectHooks:
             lambda names: ",".join(stages.needed(names, pipelines)),
             partial(command_line.source, self._parameters),
         )
-        atomic.sweep(self._project, depth=0)
+        for folder in (self._project, self._project / tracking.OUTBOX):
+            atomic.sweep(folder, depth=0)
         atomic.sweep(self._project / "data", depth=4)
         if set(stages.of(pipeline)) - {"ingest", "render"}:
             runtime.use_threads(self._parameters.threads)

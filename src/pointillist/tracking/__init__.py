@@ -13,9 +13,11 @@ from pointillist.tracking.sweep_runs import (
     trial_of,
 )
 from pointillist.tracking.sync import send_all
+from pointillist.tracking.unsent import FOLDER as OUTBOX
 
 __all__ = [
     "KEY",
+    "OUTBOX",
     "SWEEP",
     "Child",
     "MlflowHooks",
