@@ -39,7 +39,7 @@ class Registered:
     def require(self, name: str) -> str:
         """Return `name`. Raises ValueError if it is not registered."""
         if name != self.known and name not in (names := self.names()):
-            raise ValueError(f"must be one of {', '.join(names)}{nearest(name, names)}")
+            raise ValueError(f"must be one of {', '.join(names)}.{nearest(name, names)}")
         return name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:

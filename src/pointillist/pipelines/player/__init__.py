@@ -1,1 +1,1 @@
-"""The newest chain as an interactive film."""
+"""A chain as an interactive film."""

@@ -53,7 +53,7 @@ def choose_champion(
     best = _ranked(rows[rows["version"].isin(list(alike))], promotion).iloc[0]
     chosen = Sampling.model_validate(best["sampling"]) if best["sampling"] else sampling
     logger.info(
-        "Of %d trainings of %s, %s with %s in %d steps has the best %s: %.4g.",
+        "Of the %d evaluated trainings of %s, %s with %s in %d steps has the best %s: %.4g.",
         len(alike),
         shape,
         best["version"],
