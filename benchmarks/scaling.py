@@ -107,7 +107,7 @@ def spiral(task: Task, n: int) -> Task:
     turn = torch.linspace(0, 1, n, dtype=torch.float64).sqrt()
     angle = 40 * turn
     anchors = 2.4 * turn[:, None] * torch.stack((angle.cos(), angle.sin()), -1)
-    return replace(task, density=GaussianMixture(anchors, task.parameters.data.bandwidth))
+    return replace(task, density=GaussianMixture(anchors, task.parameters.data.dot))
 
 
 def milliseconds(anchors: tuple[int, ...], options: Options) -> Figures:

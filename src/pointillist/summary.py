@@ -17,6 +17,8 @@ from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
 from pointillist.parameters import Parameters
 from pointillist.shapes import formulas
+from pointillist.shapes.normalizer import Normalizer
+from pointillist.shapes.points import split
 from pointillist.terminal import print_facts
 
 if TYPE_CHECKING:
@@ -82,7 +84,14 @@ def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
     """Say in a line which density is learnt."""
     n = len(shape_points)
     if "xx" not in shape_points:
-        return f"{n:,} dots of width {parameters.data.bandwidth:g}"
+        return f"{n:,} dots of width {parameters.data.dot:g}"
+    if parameters.data.bandwidth == "auto" and parameters.shape not in formulas.NAMES:
+        parts = split(shape_points)
+        scale = Normalizer.fit(
+            parts.points, weights=parts.weights, covariances=parts.covariances
+        ).scale
+        width = float(shape_points["xx"].iloc[0]) ** 0.5 / scale[0]
+        return f"{n:,} points, width {width:.2g} chosen by leave-one-out"
     deviation = float(shape_points[["xx", "yy"]].to_numpy().min()) ** 0.5
     of = f"{n:,} Gaussian{'s' * (n != 1)}"
     noise = formulas.noise(parameters.shape, parameters.source)

@@ -95,4 +95,4 @@ def test_merged_steps_are_said(caplog, rho, left):
     path = make_path(Schedule(kind="linear"))
     with caplog.at_level(logging.WARNING):
         chains.warn_of_surprises(path, Sampling(steps=1000, rho=rho))
-    assert (f"{left} steps are left" in caplog.text) == (left < 1000)
+    assert (f"{left} steps remain" in caplog.text) == (left < 1000)

@@ -40,6 +40,7 @@ runtime.configure()
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "bandwidths",
         "batches",
         "chains",
         "coarse",

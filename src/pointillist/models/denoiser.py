@@ -50,7 +50,7 @@ class TrainedDenoiser(Stored):
     """How much each point counts (N,), float64; None: all alike."""
     covariances: np.ndarray | None = None
     """Those of the Gaussians at the points (N, 2, 2), original coordinates, float64, where the shape is a
-    density of its own; None: each point is a dot as wide as data.bandwidth says."""
+    density of its own, or its bandwidth was chosen; None: each point is a dot of data.bandwidth."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
     max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
@@ -92,7 +92,7 @@ class TrainedDenoiser(Stored):
         data = Data.model_validate(self.parameters["data"])
         own = self.covariances
         if own is None:
-            dot = np.diag((data.bandwidth * np.array(self.normalizer.scale)) ** 2)
+            dot = np.diag((data.dot * np.array(self.normalizer.scale)) ** 2)
             own = np.tile(dot, (len(self.points), 1, 1))
         return make_density(self.components._replace(covariances=own), self._standardizer, data)
 
@@ -227,7 +227,7 @@ def make_density(
     anchors = torch.from_numpy(normalizer.apply(points))
     shares = None if weights is None else torch.from_numpy(weights)
     if covariances is None:
-        return GaussianMixture(anchors, data.bandwidth, shares)
+        return GaussianMixture(anchors, data.dot, shares)
     spread = torch.from_numpy(covariances / np.outer(normalizer.scale, normalizer.scale))
     least = torch.linalg.eigvalsh(spread).min()
     beyond = spread - least * torch.eye(2, dtype=spread.dtype)

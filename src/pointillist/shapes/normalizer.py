@@ -36,7 +36,7 @@ class Normalizer:
         """Standardise `points` (N, 2), original coordinates, unless `center` or `scale` is given.
 
         Points count by their `weights` (N,), positive; None: all alike. Where they are Gaussians with
-        `covariances` (N, 2, 2), both axes get one scale: circles stay circles. The deviation is the
+        `covariances` (N, 2, 2), the scales make circles of these, in the mean. The deviation is the
         population's, so that the anchors' is exactly 1. An axis along which
         the shape extends by no more than rounding takes the other's scale: a vertical line stays a
         line. The scale is above 0 whenever two points differ by more than a double can square.
@@ -51,7 +51,7 @@ class Normalizer:
             )
             if covariances is not None:
                 own = _mean(np.diagonal(covariances, axis1=1, axis2=2), weights)
-                deviation = np.full(2, ((deviation**2 + own).mean()) ** 0.5)
+                deviation = (own * ((deviation**2 + own) / own).mean()) ** 0.5
             flat = (deviation <= _THINNEST * deviation.max()) | (
                 deviation <= _ROUNDING * abs(points).max(0)
             )

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from pointillist import shapes
+from pointillist import diffusion, shapes
 from pointillist.diffusion.config import Data
 from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
-from pointillist.shapes.points import flatness, split
+from pointillist.shapes.points import Components, flatness, split
 
 logger = logging.getLogger(__name__)
 
@@ -19,15 +19,21 @@ logger = logging.getLogger(__name__)
 def collect_points(
     raw_shape: Material,
     source: Source,
+    data: Data,
+    seed: int,
     shape_file: str | None,
     text: str | None,
     max_megabytes: float,
 ) -> pd.DataFrame:
     """Place the shape's points, or keep those that it has: columns x, y and perhaps weight, or Gaussians.
 
+    With data.bandwidth=auto each point becomes a Gaussian as wide as the leave-one-out likelihood has it.
+
     Where they come from goes with them, as the table's attribute `origin`.
     """
     points = raw_shape.place(source)
+    if data.bandwidth == "auto" and "xx" not in points:
+        points = _widened(points, data, seed)
     points.attrs["origin"] = {
         "shape_file": shape_file,
         "text": text,
@@ -46,3 +52,20 @@ def fit_normalizer(shape_points: pd.DataFrame, data: Data) -> dict[str, Any]:
     return shapes.Normalizer.fit(
         parts.points, data.center, data.scale, parts.weights, parts.covariances
     ).to_dict()
+
+
+def _widened(table: pd.DataFrame, data: Data, seed: int) -> pd.DataFrame:
+    """Return the points of a table as Gaussians of the bandwidth that they ask for."""
+    import numpy as np
+    import torch
+
+    points, weights, _ = split(table)
+    normalizer = shapes.Normalizer.fit(points, data.center, data.scale, weights)
+    choice = diffusion.bandwidths.choose(
+        torch.from_numpy(normalizer.apply(points)),
+        None if weights is None else torch.from_numpy(weights),
+        diffusion.devices.generator(seed, "bandwidth"),
+    )
+    logger.info("Leave-one-out likelihood: greatest at data.bandwidth=%.3g.", choice.bandwidth)
+    spread = np.diag((choice.bandwidth * np.array(normalizer.scale)) ** 2)
+    return Components(points, weights, np.tile(spread, (len(points), 1, 1))).table()

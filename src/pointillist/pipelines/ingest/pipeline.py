@@ -14,6 +14,8 @@ def create_pipeline() -> Pipeline:
                 [
                     "raw_shape",
                     "params:source",
+                    "params:data",
+                    "params:seed",
                     "params:shape_file",
                     "params:text",
                     "params:max_megabytes",
