@@ -15,6 +15,7 @@ from pointillist.errors import PointillistError
 from pointillist.parameters import Parameters
 from pointillist.shapes import digests
 from pointillist.shapes.config import Source
+from pointillist.shapes.points import split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ class Provenance:
 
     def note_points(self, points: pd.DataFrame) -> None:
         """Take the shape's points. Raises PointillistError if the model was trained on others."""
-        self._points = shapes.digest(points.to_numpy())
+        self._points = shapes.digest(split(points).table().to_numpy())
         self._compare()
 
     def note_model(self, model: TrainedDenoiser) -> None:
@@ -88,7 +89,11 @@ class Provenance:
         except PointillistError:
             # The model's own source was placed with these options.
             return False
-        return shapes.digest(points.to_numpy()) == model.shape_digest
+        placed = split(points)
+        if placed.covariances is None:
+            # What data.bandwidth=auto made of the points.
+            placed = placed._replace(covariances=model.covariances)
+        return shapes.digest(placed.table().to_numpy()) == model.shape_digest
 
     def _refusal(self, others: str) -> PointillistError:
         assert self._model is not None

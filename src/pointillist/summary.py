@@ -82,16 +82,17 @@ def next_step(
 
 def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
     """Say in a line which density is learnt."""
-    n = len(shape_points)
+    parts = split(shape_points)
+    n, others = len(parts.points), len(split(shape_points, held_out=True).points)
+    held_out = f"; {others:,} held out" if others else ""
     if "xx" not in shape_points:
-        return f"{n:,} dots of width {parameters.data.dot:g}"
+        return f"{n:,} dots of width {parameters.data.dot:g}{held_out}"
     if parameters.data.bandwidth == "auto" and parameters.shape not in formulas.NAMES:
-        parts = split(shape_points)
         scale = Normalizer.fit(
             parts.points, weights=parts.weights, covariances=parts.covariances
         ).scale
         width = float(shape_points["xx"].iloc[0]) ** 0.5 / scale[0]
-        return f"{n:,} points, width {width:.2g} chosen by leave-one-out"
+        return f"{n:,} points, width {width:.2g} chosen by leave-one-out{held_out}"
     deviation = float(shape_points[["xx", "yy"]].to_numpy().min()) ** 0.5
     of = f"{n:,} Gaussian{'s' * (n != 1)}"
     noise = formulas.noise(parameters.shape, parameters.source)

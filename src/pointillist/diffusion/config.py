@@ -22,6 +22,13 @@ class Data(Group):
         "one that maximises the leave-one-out likelihood, for measured points of which one wants the "
         "density. Below 1e-4, single precision can't resolve it; above 1, the shape is blurred away.",
     )
+    held_out: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="Share of the points, chosen by the seed, that is kept from training and truth, and "
+        "on which `nll_held_out` is taken.",
+    )
     center: Pair | None = Field(
         None,
         description="What is subtracted from the points (original units); null: their mean.",

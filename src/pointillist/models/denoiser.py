@@ -51,6 +51,8 @@ class TrainedDenoiser(Stored):
     covariances: np.ndarray | None = None
     """Those of the Gaussians at the points (N, 2, 2), original coordinates, float64, where the shape is a
     density of its own, or its bandwidth was chosen; None: each point is a dot of data.bandwidth."""
+    held_out: Components = dataclasses.field(default_factory=lambda: Components(np.empty((0, 2))))
+    """Points that were kept from training and truth, and their weights."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
     max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
@@ -168,6 +170,9 @@ class TrainedDenoiser(Stored):
             tensors["weights"] = torch.from_numpy(np.ascontiguousarray(self.weights))
         if self.covariances is not None:
             tensors["covariances"] = torch.from_numpy(np.ascontiguousarray(self.covariances))
+        for name, kept in (("points", self.held_out.points), ("weights", self.held_out.weights)):
+            if kept is not None and len(kept):
+                tensors[f"held_out.{name}"] = torch.from_numpy(np.ascontiguousarray(kept))
         network = _untied(self.denoiser.state_dict())
         tensors |= {_WEIGHTS + name: w.detach().cpu().contiguous() for name, w in network}
         return Tensors(
@@ -198,14 +203,21 @@ class TrainedDenoiser(Stored):
             parameters = file.metadata["parameters"]
             Training.model_validate(parameters["training"])
             Data.model_validate(parameters["data"])
-            weights, covariances = (file.tensors.get(k) for k in ("weights", "covariances"))
+            optional = ("weights", "covariances", "held_out.points", "held_out.weights")
+            weights, covariances, *held_out = (
+                None if (found := file.tensors.get(name)) is None else found.numpy()
+                for name in optional
+            )
             return cls(
                 denoiser=_denoiser(file, parameters),
                 points=file.tensors["points"].numpy(),
                 normalizer=shapes.Normalizer.from_dict(file.metadata["normalizer"]),
                 parameters=parameters,
-                weights=None if weights is None else weights.numpy(),
-                covariances=None if covariances is None else covariances.numpy(),
+                weights=weights,
+                covariances=covariances,
+                held_out=Components(
+                    np.empty((0, 2)) if held_out[0] is None else held_out[0], held_out[1]
+                ),
                 origin=file.metadata.get("origin", {}),
                 shape=file.metadata["shape"],
                 version=file.metadata.get("version"),

@@ -34,7 +34,53 @@ def measure(
         exact_w2=evaluation.exact_w2,
     )
     nats, bound = _divergences(model, start_rule, evaluation, generator, where)
-    return {**nats, **distances, "n_eval": float(len(compared))}, bound
+    held_out = _held_out(model, start_rule, evaluation, where) if len(model.held_out.points) else {}
+    return {**nats, **held_out, **distances, "n_eval": float(len(compared))}, bound
+
+
+def _held_out(
+    model: TrainedDenoiser, start_rule: str, evaluation: Evaluation, device: torch.device
+) -> dict[str, float]:
+    """Return -log q of the points that were held out, in nats and original units, and that of the truth.
+
+    q is the density of the probability-flow ODE, the truth that of what was learnt, both at the path's
+    least noise. At most `evaluation.ode_draws` points are taken.
+    """
+    points, weights, _ = model.held_out
+    # Rows of a file may be in order.
+    chosen = np.random.default_rng(0).permutation(len(points))[: evaluation.ode_draws]
+    y = torch.from_numpy(model.normalizer.apply(points[chosen]))
+    path = model.denoiser.path
+    levels = diffusion.likelihood.even_levels(path, evaluation.ode_steps + 1)
+    mean, covariance = model.density.moments()
+    start = diffusion.chains.start_distribution(model.density, path, start_rule)
+    denoise = diffusion.devices.reached_from_cpu(model.denoiser, device)
+    with torch.no_grad():
+        learnt = torch.cat(
+            [
+                diffusion.likelihood.ode_log_prob(
+                    denoise, block, levels, start, (mean, covariance.trace().item() / 2)
+                )
+                for block in y.split(diffusion.likelihood.BLOCK)
+            ]
+        )
+    truth = diffusion.coarse.tractable(model.density).log_prob(y, 1.0, levels[0].noise_ratio)
+    volume = math.log(model.normalizer.scale[0] * model.normalizer.scale[1])
+    shares = torch.ones(len(y)) if weights is None else torch.from_numpy(weights[chosen])
+    shares = shares.double() / shares.sum()
+
+    def mean_error(values: torch.Tensor) -> tuple[float, float]:
+        centre = shares @ values
+        return centre.item(), ((shares**2) @ (values - centre) ** 2).sqrt().item()
+
+    nll, error = mean_error(volume - learnt)
+    floor, _ = mean_error(volume - truth)
+    return {
+        "nll_held_out": nll,
+        "nll_held_out_error": error,
+        "nll_held_out_floor": floor,
+        "nll_held_out_floor_error": mean_error(truth - learnt)[1],
+    }
 
 
 def _divergences(

@@ -18,6 +18,7 @@ GREATEST = 1e100
 _LEAST_SHARE = 1e-30
 # Draws that show a density.
 _SHOWN = 4_000
+HELD_OUT = "held_out"
 _ENTRIES = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}
 # Standardised points within this of a line are on it; coordinates may be off by some units in the
 # last place besides.
@@ -144,6 +145,29 @@ def flatness(table: pd.DataFrame) -> str | None:
     return f"all points lie on one line: {learnt}." if aside <= tolerance else None
 
 
+def hold_out(table: pd.DataFrame, share: float, seed: int, source: str) -> pd.DataFrame:
+    """Mark a share of the rows, chosen by the seed, in a column of its own.
+
+    Raises
+    ------
+    PointillistError
+        If none is held out, or fewer than three different ones are left.
+    """
+    import numpy as np
+
+    n = round(share * len(table))
+    marked = np.zeros(len(table), dtype=bool)
+    marked[np.random.default_rng(seed).permutation(len(table))[:n]] = True
+    left = table.loc[~marked, ["x", "y"]].to_numpy()
+    if n == 0 or _distinct(left) < FEWEST:
+        what = "nothing" if n == 0 else f"all but {len(left)}"
+        raise PointillistError(
+            f"data.held_out={share:g} of the {len(table)} points of {source} holds out {what}. "
+            "Change it, or add points."
+        )
+    return table.assign(**{HELD_OUT: marked})
+
+
 class Components(NamedTuple):
     """What a shape is made of: dots, or where there are covariances Gaussians."""
 
@@ -193,10 +217,14 @@ class Components(NamedTuple):
         return self.points[source] + np.einsum("nij,nj->ni", roots[source], noise)
 
 
-def split(table: pd.DataFrame) -> Components:
-    """Return what the rows of a shape's table are."""
+def split(table: pd.DataFrame, held_out: bool = False) -> Components:
+    """Return what the rows of a shape's table are: those that are learnt, or those that are held out."""
     import numpy as np
 
+    if HELD_OUT in table:
+        table = table[table[HELD_OUT] == held_out]
+    elif held_out:
+        table = table[:0]
     weights = table["weight"].to_numpy(dtype="float64", copy=True) if "weight" in table else None
     covariances = None
     if set(_ENTRIES) <= set(table.columns):

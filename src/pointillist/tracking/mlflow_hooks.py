@@ -27,6 +27,7 @@ from pointillist.errors import reason
 from pointillist.groups import flatten
 from pointillist.parameters import Parameters, validate
 from pointillist.progress import hearing, listening
+from pointillist.shapes.points import split
 from pointillist.tracking import store as stores
 from pointillist.tracking import sweep_runs, sync
 
@@ -190,7 +191,7 @@ class _OpenRun:
         if version is not None:
             self.live.set_tags({f"loaded.{name}": version})
         if name == "shape_points":
-            self._log_shape(shapes.digest(data.to_numpy()))
+            self._log_shape(shapes.digest(split(data).table().to_numpy()))
         elif name == "reverse_chain":
             self.live.log_parameters(flatten({"sampling": data.sampling.model_dump(mode="json")}))
         elif name == "denoiser" and not self._trains:
@@ -204,7 +205,7 @@ class _OpenRun:
         """Record an output as its metadata in the catalog says."""
         self._seen.add(name)
         if name == "shape_points":
-            self._log_shape(shapes.digest(data.to_numpy()))
+            self._log_shape(shapes.digest(split(data).table().to_numpy()))
         about = _about(self._catalog, name) or {}
         if about.get("metrics"):
             self.live.log_metrics(data)

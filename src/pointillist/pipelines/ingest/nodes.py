@@ -9,9 +9,10 @@ import pandas as pd
 
 from pointillist import diffusion, shapes
 from pointillist.diffusion.config import Data
+from pointillist.errors import PointillistError
 from pointillist.shapes.config import Source
 from pointillist.shapes.materials import Material
-from pointillist.shapes.points import Components, flatness, split
+from pointillist.shapes.points import flatness, hold_out, split
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,13 @@ def collect_points(
     Where they come from goes with them, as the table's attribute `origin`.
     """
     points = raw_shape.place(source)
+    if data.held_out:
+        if "xx" in points:
+            raise PointillistError(
+                "data.held_out has no effect on a formula, which is a density of its own. Hold out some "
+                "of its draws: source.sampled=N"
+            )
+        points = hold_out(points, data.held_out, seed, "the shape")
     if data.bandwidth == "auto" and "xx" not in points:
         points = _widened(points, data, seed)
     points.attrs["origin"] = {
@@ -68,4 +76,4 @@ def _widened(table: pd.DataFrame, data: Data, seed: int) -> pd.DataFrame:
     )
     logger.info("Leave-one-out likelihood: greatest at data.bandwidth=%.3g.", choice.bandwidth)
     spread = np.diag((choice.bandwidth * np.array(normalizer.scale)) ** 2)
-    return Components(points, weights, np.tile(spread, (len(points), 1, 1))).table()
+    return table.assign(xx=spread[0, 0], xy=0.0, yy=spread[1, 1])

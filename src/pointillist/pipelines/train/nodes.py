@@ -50,6 +50,7 @@ def train_denoiser(
         parameters={"seed": seed, **{k: g.model_dump(mode="json") for k, g in groups.items()}},
         weights=parts.weights,
         covariances=parts.covariances,
+        held_out=split(shape_points, held_out=True),
         origin={**shape_points.attrs.get("origin", {}), "threads": threads, "device": device},
     )
     checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
