@@ -23,6 +23,7 @@ PARTS = (
     "times",
     "quality",
     "shapes",
+    "truth",
     "films",
     "race",
     "presets",

@@ -20,6 +20,7 @@ from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.training import TrainingReport, train
 from pointillist.groups import nested
 from pointillist.parameters import Parameters, validate
+from pointillist.pipelines.ingest.nodes import collect_points
 from pointillist.shapes.points import split
 
 Train = Callable[[Denoiser, GaussianMixture, Training, torch.Generator], Iterator[TrainingReport]]
@@ -51,9 +52,10 @@ def read_parameters(env: str, overrides: Mapping[str, Any]) -> Parameters:
 def make_task(parameters: Parameters) -> Task:
     """Find the shape; set the threads that its training uses."""
     runtime.use_threads(parameters.threads)
-    folder = PROJECT / "data" / "01_raw"
-    parts = split(shapes.load(parameters.shape, parameters.shape_file, folder, parameters.source))
-    data = parameters.data
+    data, source = parameters.data, parameters.source
+    found = shapes.find(parameters.shape, PROJECT / "data" / "01_raw", parameters.shape_file)
+    placed = collect_points(shapes.read(found), source, data, parameters.seed, None, None, 256.0)
+    parts = split(placed)
     normalizer = shapes.Normalizer.fit(
         parts.points, data.center, data.scale, parts.weights, parts.covariances
     )
