@@ -103,6 +103,15 @@ def test_whole_weights_measure_as_repeated_anchors_do(ring, generator):
     assert reached == pytest.approx(shares[5:].sum().item())
 
 
+def test_copies_are_memorised_and_fresh_draws_as_often_as_chance_has_it(generator):
+    """Where the density is smooth, P(d1 / d2 < r) = r^2: areas of discs, in which no other point lies."""
+    points, fresh = torch.rand(2, 4000, 2, generator=generator).double()
+    copies = points + 1e-5 * torch.randn(points.shape, generator=generator).double()
+    assert metrics.share_memorised(copies, points) > 0.99
+    error = 3 * math.sqrt(1 / 9 * 8 / 9 / 4000)
+    assert metrics.share_memorised(fresh, points) == pytest.approx(1 / 9, abs=error)
+
+
 def test_many_anchors_are_searched_by_a_tree_to_the_same_end(generator):
     anchors = torch.randn(20_000, 2, generator=generator).double()
     x = torch.randn(300, 2, generator=generator).double()

@@ -87,6 +87,8 @@ def test_a_file_is_learnt_in_part_and_measured_on_the_rest(project):
     direct = math.log(np.prod(model.normalizer.scale)) - model.density.log_prob(x)
     assert metrics["nll_held_out_floor"] == pytest.approx(direct.mean().item(), abs=0.01)
     assert metrics["nll_held_out"] > metrics["nll_held_out_floor"]
+    assert 0 <= metrics["memorised_floor"] < 0.3
+    assert metrics.keys() >= {"memorised", "memorised_truth"}
     assert 0 < metrics["nll_held_out_floor_error"] < 2 * metrics["nll_held_out_error"] < 1
     # The model is taken for what it is, though the file has more points.
     run(project, "sample", **given)

@@ -38,6 +38,7 @@ METRICS = {
         Metric("energy", "energy distance"),
         Metric("mmd", "maximum mean discrepancy", shown_as="difference"),
         Metric("c2st", "classifier's accuracy", "half", "difference"),
+        Metric("memorised", "share that repeat a training point"),
         Metric("nll_held_out", "-log density of held-out points (nats)", shown_as="difference"),
         Metric("kl_bound_nats", "KL of the reverse SDE, at most (nats)", shown_as="nats"),
         Metric("kl_ode_nats", "KL of the probability-flow ODE (nats)", shown_as="nats"),

@@ -49,6 +49,14 @@ def anchor_distances(x: Tensor, truth: GaussianMixture) -> dict[str, float]:
     }
 
 
+def share_memorised(x: Tensor, points: Tensor, ratio: float = 1 / 3) -> float:
+    """Return the share of x (n, 2) whose nearest of `points` is less than `ratio` times the second."""
+    from scipy.spatial import KDTree
+
+    distances, _ = KDTree(points.numpy()).query(x.numpy(), k=2)
+    return float((distances[:, 0] < ratio * distances[:, 1]).mean())
+
+
 def sorted_projections(x: Tensor, directions: Tensor) -> Tensor:
     """Return x (n, 2) projected onto each of `directions` (P, 2) and sorted: (P, n)."""
     projected = directions @ x.T

@@ -34,8 +34,27 @@ def measure(
         exact_w2=evaluation.exact_w2,
     )
     nats, bound = _divergences(model, start_rule, evaluation, generator, where)
-    held_out = _held_out(model, start_rule, evaluation, where) if len(model.held_out.points) else {}
+    held_out: dict[str, float] = {}
+    if len(model.held_out.points):
+        held_out = _held_out(model, start_rule, evaluation, where) | _memorised(model, compared)
     return {**nats, **held_out, **distances, "n_eval": float(len(compared))}, bound
+
+
+def _memorised(model: TrainedDenoiser, samples: torch.Tensor) -> dict[str, float]:
+    """Return how many samples repeat a training point, beside points that can't have been memorised.
+
+    A sample counts whose nearest training point is less than a third as far as the second nearest (Yoon
+    et al. 2023). Data that were held out do so by chance, one in nine where the density is smooth; and
+    so do draws of the truth that was learnt, all of them where its dots are narrow.
+    """
+    points = model.standardize(model.points)
+    fresh, _ = model.standardized_density.sample(len(samples), torch.Generator().manual_seed(0))
+    others = model.standardize(model.held_out.points)
+    return {
+        "memorised": diffusion.metrics.share_memorised(samples, points),
+        "memorised_floor": diffusion.metrics.share_memorised(others, points),
+        "memorised_truth": diffusion.metrics.share_memorised(fresh, points),
+    }
 
 
 def _held_out(
