@@ -186,7 +186,10 @@ def test_weights_come_along(tmp_path, name, content):
         ("1,234;5,678\n2,345;6,789\n", "decimal or in thousands"),
         ("1.234,5;2.345,6\n3.456,7;4.567,8\n", "could be two numbers"),
         ("1,5 2,5\n3,5 4,5\n", "could be two numbers"),
-        ("1,5;2.5\n3,5;4.5\n5,5;6.5\n", "one column of numbers"),
+        (
+            "1,5;2.5\n3,5;4.5\n5,5;6.5\n",
+            "'1,5' has a comma, but '2.5' in line 1, column 2, a point",
+        ),
         ("#ff0000,1,2\nred,3,4\nblue,5,7\n", "reads like a row"),
         ("x,y\n1,2\n# more\n3,4\n", "line 3, column x: '# more'"),
         ('x,y,note\n1,2,"a\n3,4,b\n', "line 2: a quoted cell does not end"),
@@ -256,6 +259,85 @@ HUGE = npy(np.array(PLACES)).replace(b"(3, 2), }       ", b"(10000000000,2)}")
     ids=lambda value: repr(value)[:40],
 )
 def test_other_bad_files_are_refused_with_row_column_and_cure(tmp_path, name, content, said):
+    assert said in refusal(write(tmp_path, name, content))
+
+
+SIDES = pd.DataFrame(PLACES, columns=["left", "right"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("own.csv", '"sep=;"\nx;y\n1;2\n3;4\n5;7\n'),
+        ("own.csv", "SEP=\t\nx\ty\n1\t2\n3\t4\n5\t7\n"),
+        ("own.csv", SIDES.to_csv()),
+        ("own.csv", SIDES.reset_index().to_csv()),
+        ("own.parquet", SIDES.iloc[[0, 1, 2]].to_parquet()),
+        ("own.parquet", SIDES.set_axis([7, 8, 9]).to_parquet()),
+        ("own.json", SIDES.to_json(orient="split")),
+        ("own.json", pd.DataFrame(PLACES).assign(note="a").to_json(orient="split")),
+        ("own.csv", "My measurements\nx,y\n1,2\n3,4\n5,7\n"),
+        ("own.csv", '"By hand, in May"\n\nname;x;y\na;1;2\nb;3;4\nc;5;7\n'),
+        ("own.csv", "x;y\n" + "1;2\n3;4\n5;7\n" * 50 + '"1,0";2\n'),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_excel_and_pandas_add_is_no_point(tmp_path, name, content):
+    table = tables.read(write(tmp_path, name, content))
+    assert table[:3].to_numpy().tolist() == PLACES
+
+
+LABELS = pd.DataFrame({"x": ["red", "blue", "red"], "y": [1.0, 2, 3]})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bad.csv", "My measurements\nleft,right\n1,2\n3,4\n", "line 1: My measurements alone"),
+        ("bad.csv", "Measurements\n1 2\n3 4\n", "Delete that line, or begin it with #"),
+        ("bad.csv", LABELS.to_csv(index=False), "line 2, column x: 'red' where a finite number"),
+        (
+            "bad.csv",
+            "x,y,n\n1,2,a\n3,4,,,5\n" * 80,
+            "line 3 has 5 cells where the first line has 3",
+        ),
+        ("bad.csv", 'x,y,n\n1,2,"a\nb"\n' + "1,2,\n" * 120 + "1,2,3,4,5\n", "line 124 has 5 cells"),
+        (
+            "bad.csv",
+            'x,y,n\n1,2,"a\nb"\n' + "1,2,\n" * 120 + '1,2,"\n3,4,5\n',
+            "line 124: a quoted",
+        ),
+        ("bad.csv", 'x,y\n1,2\n"3,4\n', "line 3: a quoted cell does not end"),
+        ("bad.csv", '"x,y\n1,2\n', "a quoted cell does not end"),
+        (
+            "bad.csv",
+            "x;y\n" + "1,5;2,5\n" * 150 + "1.5;2.5\n",
+            "line 2, column x: '1,5' has a comma, but '1.5' in line 152, column x, a point",
+        ),
+        (
+            "bad.json",
+            LABELS.to_json(orient="list" if False else "columns"),
+            'row 1, column x: "red"',
+        ),
+        (
+            "bad.json",
+            '{"columns": ["x", "y"], "data": [[1, 2], [3]]}',
+            "row 2 of data: a list of 1",
+        ),
+        ("bad.json", '{"columns": ["x", "x"], "data": [[1, 2]]}', "the name 'x' twice"),
+        ("bad.json", '{"columns": ["x", "y"], "data": []}', "0 distinct points"),
+        ("bad.parquet", parquet(LABELS), "column x is of type large_string, with 'red' in row 1"),
+        ("bad.parquet", parquet(LABELS[:0]), "column x is of type"),
+        (
+            "bad.npy",
+            npy(np.array([[1, 2, 3], [4, 5, -6], [7, 8, 9]])),
+            "row 2: -6 in the third column",
+        ),
+        ("bad.npy", npy(np.array([[1, 2, 0.0], [4, 5, 6]])), "numpy.save(path, points[:, :2])"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_other_programs_write_is_refused_with_the_cure(tmp_path, name, content, said):
     assert said in refusal(write(tmp_path, name, content))
 
 

@@ -74,11 +74,14 @@ def find(content: bytes, source: str, wanted: Wanted) -> Layout:
     lone: Row | None = None
     for separator in "\t;, ":
         rows = _untitled(list(islice(_rows(content, separator, skip), _SAMPLE)), source)
-        if rows and len(rows[0][1]) > 1:
-            if named(rows[0][1]) or _has_points(rows[1:] or rows, separator):
+        if not rows:
+            continue
+        width = len(rows[0][1])
+        if width > 1:
+            if named(rows[0][1]) or sum(_numeric(rows[1:] or rows, width, separator)) > 1:
                 return _laid_out(rows, separator, comments, source, wanted)
             guess = guess or (separator, rows)
-        elif _has_points(rows[2:] or rows[1:], separator):
+        elif sum(_numeric(rows[2:] or rows[1:], 2, separator)) > 1:
             lone = rows[0]
     if lone:
         raise PointillistError(
@@ -138,23 +141,17 @@ def _untitled(rows: list[Row], source: str) -> list[Row]:
     return rows
 
 
-def _has_points(rows: Sequence[Row], separator: str) -> bool:
-    return bool(rows) and sum(_numeric(rows, len(rows[0][1]), _decimal(rows, separator))) > 1
-
-
-def _decimal(rows: Sequence[Row], separator: str) -> str:
-    """Return the decimal sign of most cells."""
-    cells = [cell.strip() for _, row in rows for cell in row if separator in "\t;"]
-    commas = sum(DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
-    return "," if commas > sum(DECIMAL_POINT.fullmatch(cell) is not None for cell in cells) else "."
-
-
-def _numeric(rows: Sequence[Row], width: int, decimal: str) -> list[bool]:
+def _numeric(rows: Sequence[Row], width: int, separator: str) -> list[bool]:
     """Tell for each column whether at least half of its filled cells are numbers."""
-    columns = [[row[i].strip() for _, row in rows if i < len(row)] for i in range(width)]
-    filled = [[cell for cell in column if cell] for column in columns]
-    counts = [sum(number(cell, decimal) is not None for cell in column) for column in filled]
-    return [2 * count >= max(len(column), 1) for count, column in zip(counts, filled, strict=True)]
+    columns = [[row[i] for _, row in rows if i < len(row) and row[i].strip()] for i in range(width)]
+    counts = [sum(_is_number(cell, separator) for cell in column) for column in columns]
+    return [2 * count >= max(len(column), 1) for count, column in zip(counts, columns, strict=True)]
+
+
+def _is_number(cell: str, separator: str) -> bool:
+    """Tell whether a cell holds a number, with either decimal sign unless the comma separates."""
+    signs = ".," if separator in "\t;" else "."
+    return any(number(cell, sign) is not None for sign in signs)
 
 
 def _laid_out(
@@ -166,21 +163,20 @@ def _laid_out(
 ) -> Layout:
     """Find header and columns in the first rows, cells already apart."""
     first, width = rows[0][1], len(rows[0][1])
-    header = _is_header(first, _numeric(rows[1:] or rows, width, _decimal(rows, separator)))
+    header = _is_header(first, _numeric(rows[1:] or rows, width, separator))
     if header and len(rows) == 1:
         raise PointillistError(
             f"{source} has a header alone, or no numbers. It needs a row a point under its header."
         )
     names = first if header else _commented_names(comments, width, separator)
     body = rows[1:] if header else rows
-    decimal = _decimal(body, separator)
-    numeric = _numeric(body, width, decimal)
+    numeric = _numeric(body, width, separator)
     if not names:
         _refuse_nameless(first, numeric, source)
     columns = choose(names or [f"column {i + 1}" for i in range(width)], numeric, source, wanted)
     if not named(names):
-        _refuse_rows_like_comments(comments, columns, separator, decimal, source)
-        _refuse_two_numbers_in_a_cell(body, decimal, source)
+        _refuse_rows_like_comments(comments, columns, separator, source)
+        _refuse_two_numbers_in_a_cell(body, separator, source)
     _refuse_too_wide(body, width, source)
     own = [row[i].strip() for _, row in body for i in columns.values() if i < len(row)]
     commas = [cell for cell in own if separator in "\t;" and DECIMAL_COMMA.fullmatch(cell)]
@@ -245,24 +241,23 @@ def _refuse_rows_like_comments(
     comments: Sequence[tuple[int, str]],
     columns: dict[str, int],
     separator: str,
-    decimal: str,
     source: str,
 ) -> None:
     """Refuse comments that could be rows, such as a colour #ff0000 beside two numbers."""
     for line, text in comments:
         cells = _split(text, separator)
-        if all(i < len(cells) and number(cells[i], decimal) is not None for i in columns.values()):
+        if all(i < len(cells) and _is_number(cells[i], separator) for i in columns.values()):
             raise PointillistError(
                 f"{source}, line {line}: it begins with # as a comment does, and reads like a row. "
                 "Delete the line, or put a header x,y above it."
             )
 
 
-def _refuse_two_numbers_in_a_cell(rows: Sequence[Row], decimal: str, source: str) -> None:
+def _refuse_two_numbers_in_a_cell(rows: Sequence[Row], separator: str, source: str) -> None:
     """Refuse cells that another separator would part into two numbers."""
     for line, cells in rows:
         for cell in (cell.strip() for cell in cells):
-            if _TWO_NUMBERS.fullmatch(cell) and number(cell, decimal) is None:
+            if _TWO_NUMBERS.fullmatch(cell) and not _is_number(cell, separator):
                 raise PointillistError(
                     f"{source}, line {line}: {shown(cell)!r} in one cell could be two numbers. "
                     "Separate all cells alike and write decimals with a point, or name the columns x,y."

@@ -58,10 +58,8 @@ def _parquet(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
             columns = choose([field.name for field in fields], numeric, str(path), wanted)
             for role, i in columns.items():
                 if not numeric[i]:
-                    raise PointillistError(
-                        f"{path}, column {role} is of type {shown(str(fields[i].type))}. "
-                        "It must hold numbers."
-                    )
+                    first = next(file.iter_batches(1, columns=[fields[i].name]), [[None]])[0][0]
+                    raise _no_numbers(path, role, first, fields[i].type)
             if file.metadata.num_rows > MOST:
                 raise PointillistError(
                     f"{path} has {file.metadata.num_rows:,} rows; at most {MOST:,} are taken."
@@ -115,10 +113,8 @@ def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
         columns = choose(names, numeric, str(path), wanted)
         for role, i in columns.items():
             if not numeric[i]:
-                raise PointillistError(
-                    f"{path}, column {role} is of type {shown(str(values.dtype[names[i]]))}. "
-                    "It must hold numbers."
-                )
+                first = next(values[names[i]].flat, None)
+                raise _no_numbers(path, role, first, values.dtype[names[i]])
         if values.ndim == 1:
             return _frame({role: values[names[i]] for role, i in columns.items()}, path)
     elif values.dtype.kind not in "iuf":
@@ -127,12 +123,24 @@ def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
         )
     elif values.ndim == 2 and values.shape[1] in (2, 3):
         if values.shape[1] == 3:
+            _refuse_no_weights(values[:, 2], path)
             logger.warning("%s has three columns: the third is taken for weights.", path)
         return _frame(dict(zip(("x", "y", "weight"), values.T, strict=False)), path)
     hint = " Transpose it." if values.ndim == 2 and values.shape[0] in (2, 3) else ""
     raise PointillistError(
         f"{path} has shape {values.shape}. It must be (N, 2), or (N, 3) with weights third.{hint}"
     )
+
+
+def _refuse_no_weights(third: np.ndarray, path: Path) -> None:
+    """Refuse a third column that is below 0 or 0 somewhere: it may be z, and has no name to say so."""
+    bad = (third <= 0).nonzero()[0]
+    if len(bad):
+        raise PointillistError(
+            f"{path}, row {bad[0] + 1}: {third[bad[0]]:g} in the third column, which is taken for "
+            "weights, finite numbers above 0.\nIf it is z, save the others alone: "
+            "numpy.save(path, points[:, :2]). If not, mend or delete the row."
+        )
 
 
 def _frame(columns: dict[str, np.ndarray], path: Path) -> pd.DataFrame:
@@ -152,10 +160,10 @@ class _RepeatedKeyError(ValueError):
 
 
 def _json(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
-    """Read [[x, y], …], [{"x": …, "y": …}, …], {"x": […], "y": […]}, or objects by row label there."""
+    """Read [[x, y], …], [{"x": …, "y": …}, …] or {"x": […], "y": […]}, and what pandas makes of it."""
     text = delimited.decoded(path.read_bytes(), str(path))
     try:
-        content = json.loads(text, parse_int=float, object_pairs_hook=_object)
+        content = _unsplit(json.loads(text, parse_int=float, object_pairs_hook=_object), path)
     except RecursionError:
         raise PointillistError(f"{path} is nested too deep. {_JSON_FORMS}") from None
     except json.JSONDecodeError as error:
@@ -187,6 +195,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise _RepeatedKeyError(repr(shown(next(n for n in names if names.count(n) > 1))))
     return members
+
+
+def _unsplit(content: Any, path: Path) -> Any:
+    """Return by column what pandas writes with orient="split", names apart from rows; else `content`."""
+    if not isinstance(content, dict) or not content.keys() >= {"columns", "data"}:
+        return content
+    names, rows = content["columns"], content["data"]
+    if not (isinstance(names, list) and isinstance(rows, list)):
+        return content
+    for row, item in enumerate(rows, 1):
+        if type(item) is not list or len(item) != len(names):
+            raise PointillistError(
+                f"{path}, row {row} of data: {_held(item)} where a list of {len(names)} must be, as "
+                "many as columns. Mend or delete the row."
+            )
+    return _object([(str(name), [row[i] for row in rows]) for i, name in enumerate(names)])
 
 
 def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
@@ -261,6 +285,14 @@ def _held(value: Any) -> str:
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
     return shown(json.dumps(value, ensure_ascii=False))
+
+
+def _no_numbers(path: Path, role: str, first: Any, kind: Any) -> PointillistError:
+    """Return the refusal of a column of labels or the like."""
+    return PointillistError(
+        f"{path}, column {role} is of type {shown(str(kind))}, with {shown(str(first))!r} in row 1. It "
+        f"must hold numbers.\nSave it as numbers, or name another column: --params source.{role}=NAME"
+    )
 
 
 def _corrupt(path: Path, what: str, error: BaseException) -> PointillistError:
