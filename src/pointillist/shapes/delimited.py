@@ -75,8 +75,8 @@ def read(path: Path, content: bytes, wanted: Wanted | None = None) -> pd.DataFra
     Cells are separated by tabs, semicolons, commas or, where there is none of them, blanks. The
     first line is a header if it names x and y, or if it has words where the columns below it have
     numbers. Lines before it that begin with # are comments; if the last of them names x and y and
-    there is no other header, it is the header. Lines without numbers above a header that names x and
-    y are a title, and left out. Blank lines, and rows with nothing in them, are skipped; so is
+    there is no other header, it is the header. Rows that hold no two numbers above a header that names
+    x and y are a title, and left out. Blank lines, and rows with nothing in them, are skipped; so is
     nothing else. Numbers may be quoted. A comma is the decimal sign if the separator is another, no
     number has a point, and the numbers could not be thousands.
 
@@ -148,7 +148,8 @@ def _numbers_in_cells(content: bytes, found: Layout, source: str) -> pd.DataFram
     points = pd.DataFrame(numbers, dtype="float64")
     good = _good(points)
     beyond = filled.loc[:, found.width :].any(axis=1)
-    bad = beyond | (filled.any(axis=1) & ~good.all(axis=1))
+    wrong = ~beyond & filled.any(axis=1) & ~good.all(axis=1)
+    bad = beyond | wrong
     if not bad.any():
         return points[filled.any(axis=1)]
     row = int(bad.argmax())
@@ -160,7 +161,9 @@ def _numbers_in_cells(content: bytes, found: Layout, source: str) -> pd.DataFram
         role = next(role for role in own if not good.at[row, role])
         held = repr(shown(own[role][row])) if own[role][row] else "nothing"
         fault = f"{_place(found, table, row, role)}: {held} where {required(role)}."
-    raise PointillistError(f"{source}, {fault} {cure(int(bad.sum()))}")
+    raise PointillistError(
+        f"{source}, {fault} {cure(int((beyond if beyond[row] else wrong).sum()))}"
+    )
 
 
 def _good(points: pd.DataFrame) -> pd.DataFrame:

@@ -128,7 +128,7 @@ def _rows(content: bytes, separator: str, skip: int) -> Iterator[Row]:
 
 
 def _untitled(rows: list[Row], source: str) -> list[Row]:
-    """Leave out a title: rows without numbers above a header that names x and y."""
+    """Leave out a title: rows that hold no two numbers above a header that names x and y."""
     for i, (line, cells) in enumerate(rows[:_LONGEST_TITLE]):
         if named(cells):
             if i:
@@ -136,7 +136,7 @@ def _untitled(rows: list[Row], source: str) -> list[Row]:
                     "%s: the header is line %d; what is above it is left out.", source, line
                 )
             return rows[i:]
-        if any(number(cell) is not None for cell in cells):
+        if sum(number(cell) is not None for cell in cells) > 1:
             break
     return rows
 

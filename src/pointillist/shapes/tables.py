@@ -108,15 +108,8 @@ def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     except Exception as error:  # the header is parsed as Python, and fails as Python does
         raise _corrupt(path, "an array of numbers in NumPy's format", error) from None
     if values.dtype.names:
-        names = list(values.dtype.names)
-        numeric = [values.dtype[name].kind in "iuf" for name in names]
-        columns = choose(names, numeric, str(path), wanted)
-        for role, i in columns.items():
-            if not numeric[i]:
-                first = next(values[names[i]].flat, None)
-                raise _no_numbers(path, role, first, values.dtype[names[i]])
         if values.ndim == 1:
-            return _frame({role: values[names[i]] for role, i in columns.items()}, path)
+            return _fields(values, path, wanted)
     elif values.dtype.kind not in "iuf":
         raise PointillistError(
             f"{path} is of type {shown(str(values.dtype))}. It must hold numbers."
@@ -130,6 +123,18 @@ def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     raise PointillistError(
         f"{path} has shape {values.shape}. It must be (N, 2), or (N, 3) with weights third.{hint}"
     )
+
+
+def _fields(values: np.ndarray, path: Path, wanted: Wanted | None) -> pd.DataFrame:
+    """Take the columns of points of an array (N,) with named fields."""
+    names = list(values.dtype.names or ())
+    numeric = [values.dtype[name].kind in "iuf" for name in names]
+    columns = choose(names, numeric, str(path), wanted)
+    for role, i in columns.items():
+        if not numeric[i]:
+            first = next(values[names[i]].flat, None)
+            raise _no_numbers(path, role, first, values.dtype[names[i]])
+    return _frame({role: values[names[i]] for role, i in columns.items()}, path)
 
 
 def _refuse_no_weights(third: np.ndarray, path: Path) -> None:
@@ -175,14 +180,12 @@ def _json(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
         raise PointillistError(
             f"{path} has the name {error} twice in one object. Rename all but one."
         ) from None
+    if isinstance(content, list) and content:
+        if type(content[0]) is not dict:
+            return _from_pairs(content, path)
+        content = _by_column(content, path)
     if isinstance(content, dict) and content:
         return _from_columns(content, path, wanted)
-    if isinstance(content, list) and content:
-        return (
-            _from_objects(content, path, wanted)
-            if type(content[0]) is dict
-            else _from_pairs(content, path)
-        )
     raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
 
 
@@ -223,28 +226,27 @@ def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
     return _json_table({"x": x, "y": y}, path)
 
 
-def _from_objects(content: Sequence[Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
-    first: dict[str, Any] = {}
+def _by_column(content: Sequence[Any], path: Path) -> dict[str, Any]:
+    """Return the values of objects, one a row, by name; None where an object has none."""
     for row, item in enumerate(content, 1):
         if type(item) is not dict:
             raise PointillistError(
                 f"{path}, row {row}: {_held(item)} where an object must be, as in the first row. "
                 f"{_JSON_FORMS}"
             )
-        for name in item:
-            first.setdefault(name, item[name])
-    names = list(first)
-    chosen = choose(names, [type(value) is float for value in first.values()], str(path), wanted)
-    return _json_table(
-        {role: [item.get(names[i]) for item in content] for role, i in chosen.items()}, path
-    )
+    names = dict.fromkeys(name for item in content for name in item)
+    return {name: [item.get(name) for item in content] for name in names}
 
 
 def _from_columns(content: dict[str, Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
     """Take columns as lists or, as pandas writes them, as objects by row label."""
     names = list(content)
     values = [list(v.values()) if isinstance(v, dict) else v for v in content.values()]
-    numeric = [isinstance(v, list) and type(next(iter(v), None)) is float for v in values]
+    numeric = [
+        isinstance(v, list)
+        and type(next((value for value in v if value is not None), None)) is float
+        for v in values
+    ]
     chosen = choose(names, numeric, str(path), wanted)
     for role, i in chosen.items():
         if not isinstance(values[i], list):
