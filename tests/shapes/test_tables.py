@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pointillist.errors import PointillistError
-from pointillist.shapes import delimited, sources, tables
+from pointillist.shapes import delimited, layout, sources, tables
 from pointillist.shapes.columns import Wanted
 from pointillist.shapes.config import Source
 
@@ -183,14 +183,17 @@ def test_weights_come_along(tmp_path, name, content):
         ("x,y\n0x10,1\n3,2\n", "line 2, column x: '0x10'"),
         ("x,y\n１,1\n3,2\n", "line 2, column x: '１'"),
         ('x,y\n"1,000",2\n3,4\n', "line 2, column x: '1,000'"),
-        ("1,234;5,678\n2,345;6,789\n", "in thousands?"),
+        ("1,234;5,678\n2,345;6,789\n", "decimal or in thousands"),
         ("1.234,5;2.345,6\n3.456,7;4.567,8\n", "could be two numbers"),
         ("1,5 2,5\n3,5 4,5\n", "could be two numbers"),
-        ("1,5;2.5\n3,5;4.5\n5,5;6.5\n", "one column of numbers"),
+        (
+            "1,5;2.5\n3,5;4.5\n5,5;6.5\n",
+            "'1,5' has a comma, but '2.5' in line 1, column 2, a point",
+        ),
         ("#ff0000,1,2\nred,3,4\nblue,5,7\n", "reads like a row"),
         ("x,y\n1,2\n# more\n3,4\n", "line 3, column x: '# more'"),
         ('x,y,note\n1,2,"a\n3,4,b\n', "line 2: a quoted cell does not end"),
-        ("x,y\n1,2\n3," + "z" * 200_000, "line 3: field larger"),
+        ("x,y\n1,2\n3," + "z" * 200_000, "line 3, column y: 'zzzz"),
         ("x,y,weight\n1,2,1\n3,4,0\n5,7,1\n", "line 3, column weight: '0' where a weight"),
         ("x,y,weight\n1,2,1\n3,4,\n5,7,1\n", "line 3, column weight: nothing"),
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "is binary"),
@@ -242,6 +245,7 @@ HUGE = npy(np.array(PLACES)).replace(b"(3, 2), }       ", b"(10000000000,2)}")
         ("bad.npy", npy(np.array([[1j, 2]] * 3)), "must hold numbers"),
         ("bad.npy", npy(np.zeros((2, 9))), "has shape (2, 9). It must be (N, 2)"),
         ("bad.npy", npy(np.zeros((3, 9))), "Transpose it"),
+        ("bad.npy", npy(np.zeros((9, 2), [("x", "f8"), ("y", "f8")])), "has shape (9, 2)"),
         ("bad.npy", npy(np.array(5.0)), "has shape ()"),
         ("bad.npy", npy(np.array([[1, 2], [np.nan, 4], [5, 6]])), "row 2, column x"),
         ("bad.npy", npy(np.zeros(3, [("x", "f8"), ("y", "U3")])), "column y is of type <U3"),
@@ -259,6 +263,85 @@ def test_other_bad_files_are_refused_with_row_column_and_cure(tmp_path, name, co
     assert said in refusal(write(tmp_path, name, content))
 
 
+SIDES = pd.DataFrame(PLACES, columns=["left", "right"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("own.csv", '"sep=;"\nx;y\n1;2\n3;4\n5;7\n'),
+        ("own.csv", "SEP=\t\nx\ty\n1\t2\n3\t4\n5\t7\n"),
+        ("own.csv", SIDES.to_csv()),
+        ("own.csv", SIDES.reset_index().to_csv()),
+        ("own.parquet", SIDES.iloc[[0, 1, 2]].to_parquet()),
+        ("own.parquet", SIDES.set_axis([7, 8, 9]).to_parquet()),
+        ("own.json", SIDES.to_json(orient="split")),
+        ("own.json", pd.DataFrame(PLACES).assign(note="a").to_json(orient="split")),
+        ("own.csv", "My measurements, 2024\nx,y\n1,2\n3,4\n5,7\n"),
+        ("own.csv", '"By hand, in May"\n\nname;x;y\na;1;2\nb;3;4\nc;5;7\n'),
+        ("own.csv", "x;y\n" + "1;2\n3;4\n5;7\n" * 50 + '"1,0";2\n'),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_excel_and_pandas_add_is_no_point(tmp_path, name, content):
+    table = tables.read(write(tmp_path, name, content))
+    assert table[:3].to_numpy().tolist() == PLACES
+
+
+LABELS = pd.DataFrame({"x": ["red", "blue", "red"], "y": [1.0, 2, 3]})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bad.csv", "My measurements\nleft,right\n1,2\n3,4\n", "line 1: My measurements alone"),
+        ("bad.csv", "Measurements\n1 2\n3 4\n", "Delete that line, or begin it with #"),
+        ("bad.csv", LABELS.to_csv(index=False), "line 2, column x: 'red' where a finite number"),
+        (
+            "bad.csv",
+            "x,y,n\n1,2,a\n3,4,,,5\n" * 80,
+            "line 3 has 5 cells where the first line has 3",
+        ),
+        ("bad.csv", 'x,y,n\n1,2,"a\nb"\n' + "1,2,\n" * 120 + "1,2,3,4,5\n", "line 124 has 5 cells"),
+        (
+            "bad.csv",
+            'x,y,n\n1,2,"a\nb"\n' + "1,2,\n" * 120 + '1,2,"\n3,4,5\n',
+            "line 124: a quoted",
+        ),
+        ("bad.csv", 'x,y\n1,2\n"3,4\n', "line 3: a quoted cell does not end"),
+        ("bad.csv", '"x,y\n1,2\n', "a quoted cell does not end"),
+        (
+            "bad.csv",
+            "x;y\n" + "1,5;2,5\n" * 150 + "1.5;2.5\n",
+            "line 2, column x: '1,5' has a comma, but '1.5' in line 152, column x, a point",
+        ),
+        (
+            "bad.json",
+            LABELS.to_json(orient="list" if False else "columns"),
+            'row 1, column x: "red"',
+        ),
+        (
+            "bad.json",
+            '{"columns": ["x", "y"], "data": [[1, 2], [3]]}',
+            "row 2 of data: a list of 1",
+        ),
+        ("bad.json", '{"columns": ["x", "x"], "data": [[1, 2]]}', "the name 'x' twice"),
+        ("bad.json", '{"columns": ["x", "y"], "data": []}', "0 distinct points"),
+        ("bad.parquet", parquet(LABELS), "column x is of type large_string, with 'red' in row 1"),
+        ("bad.parquet", parquet(LABELS[:0]), "column x is of type"),
+        (
+            "bad.npy",
+            npy(np.array([[1, 2, 3], [4, 5, -6], [7, 8, 9]])),
+            "row 2: -6 in the third column",
+        ),
+        ("bad.npy", npy(np.array([[1, 2, 0.0], [4, 5, 6]])), "numpy.save(path, points[:, :2])"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_other_programs_write_is_refused_with_the_cure(tmp_path, name, content, said):
+    assert said in refusal(write(tmp_path, name, content))
+
+
 @pytest.mark.parametrize("suffix", tables.SUFFIXES)
 def test_what_is_no_readable_file_is_refused(tmp_path, suffix):
     refusal(tmp_path / f"nowhere{suffix}")
@@ -272,7 +355,7 @@ def test_duplicates_are_kept(tmp_path):
 
 
 def test_clean_files_are_left_to_the_parser_in_c(tmp_path, monkeypatch):
-    monkeypatch.delattr(delimited, "_walk")
+    monkeypatch.delattr(delimited, "_numbers_in_cells")
     rows = "".join(f"{i};a;{i * i},5\n\n" for i in range(500))
     table = tables.read(write(tmp_path, "own.csv", f"x;note;y\n{rows};;\n"))
     assert table["y"].tolist() == [i * i + 0.5 for i in range(500)]
@@ -323,7 +406,7 @@ def text_of(draw):
     if comma:
         cells = {name: [cell.replace(".", ",") for cell in cells[name]] for name in names}
         shown = [cell for name in names for cell in cells[name] if "," in cell]
-        assume(shown and not all(delimited._THOUSANDS.fullmatch(cell) for cell in shown))
+        assume(shown and not all(layout.THOUSANDS.fullmatch(cell) for cell in shown))
     header = draw(st.booleans()) or "weight" in names
     order = draw(st.permutations(names)) if header else names
     for i in range(draw(st.integers(0, 2))):
@@ -453,17 +536,17 @@ LINES = [
 
 @settings(max_examples=400)
 @given(rows=st.lists(st.sampled_from(LINES), max_size=8))
-def test_the_parser_in_c_reads_what_the_walk_reads(rows):
-    """The walk over the rows is the definition; the fast way must give the same or nothing."""
-    content = ("x,y\n1,2\n" + "\n".join(rows)).encode()
+def test_numbers_that_pandas_infers_are_those_in_the_cells(rows):
+    """The cells as text are the definition; what pandas infers must be the same or nothing."""
+    content = ("x,y\n1,2\n" + "\n".join(rows)).replace("\r", "\n").encode()
     try:
-        layout = delimited._layout(content, "own", Wanted())
-    except PointillistError:
+        found = layout.find(content, "own", Wanted())
+        inferred = delimited._numbers(delimited._table(content, found), found)
+    except (PointillistError, pd.errors.ParserError):
         return
-    fast = delimited._fast(content, layout)
-    if fast is not None:
-        walked = delimited._walk(content, layout, "own")
-        assert fast.to_numpy().tolist() == walked.to_numpy().tolist()
+    if inferred is not None:
+        in_cells = delimited._numbers_in_cells(content, found, "own")
+        assert inferred.to_numpy().tolist() == in_cells.to_numpy().tolist()
 
 
 FILES = Path(__file__).parent / "tables"
@@ -534,7 +617,11 @@ def test_what_is_taken_for_x_and_y_is_not_mirrored_and_is_said(tmp_path, caplog,
         ("a,b\n1,2\n3,4\n5,9\n", Wanted("a", "a"), "source.x and source.y are one column, 'a'"),
         ("x,y,weight,weights\n1,2,3,4\n", None, "has the columns weight and weights. Say which"),
         ("lon,lng,lat\n1,2,3\n", None, "--params source.x=NAME"),
-        ("x;y\n" + "1;2\n" * 150 + "1,234;5\n", None, "'1,234' a decimal or in thousands"),
+        (
+            "x;y\n" + "1;2\n" * 150 + "1,234;5\n",
+            None,
+            "line 152, column x: '1,234' may be a decimal or in thousands",
+        ),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(tmp_path, content, wanted, said):

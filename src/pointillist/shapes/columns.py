@@ -16,6 +16,8 @@ _NAMES = {
     "y": ("y", "lat", "latitude", "northing"),
     "weight": ("weight", "weights"),
 }
+# What pandas calls an index without a name: nothing in a CSV, and names of its own elsewhere.
+_INDEX = re.compile(r"|index|__index_level_\d+__|unnamed: 0")
 
 
 def folded(name: str) -> str:
@@ -55,8 +57,8 @@ def choose(
 
     The columns that are `wanted` are taken; else names decide, whatever their case: x and y, or
     longitude and latitude, easting and northing. Else x and y are the only columns left that are
-    `numeric`, in their order, unless their names have it the other way round, as in start_lat, start_lon.
-    Weights always go by name.
+    `numeric`, in their order, unless their names have it the other way round, as in start_lat, start_lon;
+    of more than two, an index that pandas wrote is none. Weights always go by name.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def choose(
             found[role] = place
     left = [i for i, is_number in enumerate(numeric) if is_number and i not in found.values()]
     missing = [role for role in ("x", "y") if role not in found]
+    if len(left) > len(missing):
+        left = [i for i in left if not _INDEX.fullmatch(folded(names[i]))]
     if missing and len(left) == len(missing):
         if len(left) == 2 and (_hint(names[left[0]]) == "y" or _hint(names[left[1]]) == "x"):
             left.reverse()

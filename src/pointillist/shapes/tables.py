@@ -58,10 +58,8 @@ def _parquet(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
             columns = choose([field.name for field in fields], numeric, str(path), wanted)
             for role, i in columns.items():
                 if not numeric[i]:
-                    raise PointillistError(
-                        f"{path}, column {role} is of type {shown(str(fields[i].type))}. "
-                        "It must hold numbers."
-                    )
+                    first = next(file.iter_batches(1, columns=[fields[i].name]), [[None]])[0][0]
+                    raise _no_numbers(path, role, first, fields[i].type)
             if file.metadata.num_rows > MOST:
                 raise PointillistError(
                     f"{path} has {file.metadata.num_rows:,} rows; at most {MOST:,} are taken."
@@ -110,29 +108,44 @@ def _npy(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
     except Exception as error:  # the header is parsed as Python, and fails as Python does
         raise _corrupt(path, "an array of numbers in NumPy's format", error) from None
     if values.dtype.names:
-        names = list(values.dtype.names)
-        numeric = [values.dtype[name].kind in "iuf" for name in names]
-        columns = choose(names, numeric, str(path), wanted)
-        for role, i in columns.items():
-            if not numeric[i]:
-                raise PointillistError(
-                    f"{path}, column {role} is of type {shown(str(values.dtype[names[i]]))}. "
-                    "It must hold numbers."
-                )
         if values.ndim == 1:
-            return _frame({role: values[names[i]] for role, i in columns.items()}, path)
+            return _fields(values, path, wanted)
     elif values.dtype.kind not in "iuf":
         raise PointillistError(
             f"{path} is of type {shown(str(values.dtype))}. It must hold numbers."
         )
     elif values.ndim == 2 and values.shape[1] in (2, 3):
         if values.shape[1] == 3:
+            _refuse_no_weights(values[:, 2], path)
             logger.warning("%s has three columns: the third is taken for weights.", path)
         return _frame(dict(zip(("x", "y", "weight"), values.T, strict=False)), path)
     hint = " Transpose it." if values.ndim == 2 and values.shape[0] in (2, 3) else ""
     raise PointillistError(
         f"{path} has shape {values.shape}. It must be (N, 2), or (N, 3) with weights third.{hint}"
     )
+
+
+def _fields(values: np.ndarray, path: Path, wanted: Wanted | None) -> pd.DataFrame:
+    """Take the columns of points of an array (N,) with named fields."""
+    names = list(values.dtype.names or ())
+    numeric = [values.dtype[name].kind in "iuf" for name in names]
+    columns = choose(names, numeric, str(path), wanted)
+    for role, i in columns.items():
+        if not numeric[i]:
+            first = next(values[names[i]].flat, None)
+            raise _no_numbers(path, role, first, values.dtype[names[i]])
+    return _frame({role: values[names[i]] for role, i in columns.items()}, path)
+
+
+def _refuse_no_weights(third: np.ndarray, path: Path) -> None:
+    """Refuse a third column that is below 0 or 0 somewhere: it may be z, and has no name to say so."""
+    bad = (third <= 0).nonzero()[0]
+    if len(bad):
+        raise PointillistError(
+            f"{path}, row {bad[0] + 1}: {third[bad[0]]:g} in the third column, which is taken for "
+            "weights, finite numbers above 0.\nIf it is z, save the others alone: "
+            "numpy.save(path, points[:, :2]). If not, mend or delete the row."
+        )
 
 
 def _frame(columns: dict[str, np.ndarray], path: Path) -> pd.DataFrame:
@@ -152,10 +165,10 @@ class _RepeatedKeyError(ValueError):
 
 
 def _json(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
-    """Read [[x, y], …], [{"x": …, "y": …}, …], {"x": […], "y": […]}, or objects by row label there."""
+    """Read [[x, y], …], [{"x": …, "y": …}, …] or {"x": […], "y": […]}, and what pandas makes of it."""
     text = delimited.decoded(path.read_bytes(), str(path))
     try:
-        content = json.loads(text, parse_int=float, object_pairs_hook=_object)
+        content = _unsplit(json.loads(text, parse_int=float, object_pairs_hook=_object), path)
     except RecursionError:
         raise PointillistError(f"{path} is nested too deep. {_JSON_FORMS}") from None
     except json.JSONDecodeError as error:
@@ -167,14 +180,12 @@ def _json(path: Path, wanted: Wanted | None = None) -> pd.DataFrame:
         raise PointillistError(
             f"{path} has the name {error} twice in one object. Rename all but one."
         ) from None
+    if isinstance(content, list) and content:
+        if type(content[0]) is not dict:
+            return _from_pairs(content, path)
+        content = _by_column(content, path)
     if isinstance(content, dict) and content:
         return _from_columns(content, path, wanted)
-    if isinstance(content, list) and content:
-        return (
-            _from_objects(content, path, wanted)
-            if type(content[0]) is dict
-            else _from_pairs(content, path)
-        )
     raise PointillistError(f"{path} has no points. {_JSON_FORMS}")
 
 
@@ -189,6 +200,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
+def _unsplit(content: Any, path: Path) -> Any:
+    """Return by column what pandas writes with orient="split", names apart from rows; else `content`."""
+    if not isinstance(content, dict) or not content.keys() >= {"columns", "data"}:
+        return content
+    names, rows = content["columns"], content["data"]
+    if not (isinstance(names, list) and isinstance(rows, list)):
+        return content
+    for row, item in enumerate(rows, 1):
+        if type(item) is not list or len(item) != len(names):
+            raise PointillistError(
+                f"{path}, row {row} of data: {_held(item)} where a list of {len(names)} must be, as "
+                "many as columns. Mend or delete the row."
+            )
+    return _object([(str(name), [row[i] for row in rows]) for i, name in enumerate(names)])
+
+
 def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
     for row, item in enumerate(content, 1):
         if type(item) is not list or len(item) != 2:
@@ -199,28 +226,27 @@ def _from_pairs(content: Sequence[Any], path: Path) -> pd.DataFrame:
     return _json_table({"x": x, "y": y}, path)
 
 
-def _from_objects(content: Sequence[Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
-    first: dict[str, Any] = {}
+def _by_column(content: Sequence[Any], path: Path) -> dict[str, Any]:
+    """Return the values of objects, one a row, by name; None where an object has none."""
     for row, item in enumerate(content, 1):
         if type(item) is not dict:
             raise PointillistError(
                 f"{path}, row {row}: {_held(item)} where an object must be, as in the first row. "
                 f"{_JSON_FORMS}"
             )
-        for name in item:
-            first.setdefault(name, item[name])
-    names = list(first)
-    chosen = choose(names, [type(value) is float for value in first.values()], str(path), wanted)
-    return _json_table(
-        {role: [item.get(names[i]) for item in content] for role, i in chosen.items()}, path
-    )
+    names = dict.fromkeys(name for item in content for name in item)
+    return {name: [item.get(name) for item in content] for name in names}
 
 
 def _from_columns(content: dict[str, Any], path: Path, wanted: Wanted | None) -> pd.DataFrame:
     """Take columns as lists or, as pandas writes them, as objects by row label."""
     names = list(content)
     values = [list(v.values()) if isinstance(v, dict) else v for v in content.values()]
-    numeric = [isinstance(v, list) and type(next(iter(v), None)) is float for v in values]
+    numeric = [
+        isinstance(v, list)
+        and type(next((value for value in v if value is not None), None)) is float
+        for v in values
+    ]
     chosen = choose(names, numeric, str(path), wanted)
     for role, i in chosen.items():
         if not isinstance(values[i], list):
@@ -261,6 +287,14 @@ def _held(value: Any) -> str:
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
     return shown(json.dumps(value, ensure_ascii=False))
+
+
+def _no_numbers(path: Path, role: str, first: Any, kind: Any) -> PointillistError:
+    """Return the refusal of a column of labels or the like."""
+    return PointillistError(
+        f"{path}, column {role} is of type {shown(str(kind))}, with {shown(str(first))!r} in row 1. It "
+        f"must hold numbers.\nSave it as numbers, or name another column: --params source.{role}=NAME"
+    )
 
 
 def _corrupt(path: Path, what: str, error: BaseException) -> PointillistError:
