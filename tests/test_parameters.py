@@ -125,3 +125,20 @@ def test_one_budget_of_samplers_is_a_list_of_one():
     assert validate({"samplers": {"nfe": 20}}).samplers.nfe == (20,)
     with pytest.raises(PointillistError, match="once only"):
         validate({"samplers": {"nfe": [5, 5]}})
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "said"),
+    [
+        ("data", "bandwidth", 1e-6, "'data.bandwidth': input should be greater than or equal to"),
+        ("data", "bandwidth", "atuo", "'data.bandwidth': input should be a valid number"),
+        ("sampling", "rho", -1.0, "'sampling.rho': input should be greater than 0"),
+        ("sampling", "rho", "many", "or input should be 'auto'"),
+    ],
+)
+def test_a_number_or_a_word_has_one_message(group, name, value, said):
+    with pytest.raises(PointillistError) as error:
+        validate({group: {name: value}})
+    assert said in str(error.value)
+    assert str(error.value).count("Parameter ") == 1
+    assert len(str(error.value).splitlines()) <= 2

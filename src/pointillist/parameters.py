@@ -7,7 +7,7 @@ The groups stand with what they steer: `diffusion/config.py`, `shapes/config.py`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -166,7 +166,33 @@ def validate(values: Mapping[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(dict(values))
     except ValidationError as error:
-        raise PointillistError("\n".join(_explain(e) for e in error.errors())) from None
+        raise PointillistError("\n".join(map(_explain, _one_each(error.errors())))) from None
+
+
+def _one_each(errors: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Yield one error a parameter: where it may be a number or a word, pydantic has one for each."""
+    found: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    for error in errors:
+        found.setdefault(_place(error["loc"]), []).append(error)
+    for place, several in found.items():
+        bounds = [error for error in several if error["type"] in _BOUNDS]
+        reasons = dict.fromkeys(error["msg"] for error in several)
+        message = (
+            bounds[0]["msg"] if bounds else " or ".join(r[:1].lower() + r[1:] for r in reasons)
+        )
+        yield {**(bounds or several)[0], "loc": place, "msg": message}
+
+
+def _place(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the place of an error without the kinds of a value that may be of several."""
+    model: Any = Parameters
+    for i, name in enumerate(place):
+        field = model.model_fields.get(name) if hasattr(model, "model_fields") else None
+        if field is None:
+            is_leaf = i and not hasattr(model, "model_fields")
+            return (*place[:i], *(p for p in place[i:] if isinstance(p, int))) if is_leaf else place
+        model = field.annotation
+    return place
 
 
 def _explain(error: ErrorDetails) -> str:
