@@ -28,6 +28,7 @@ PROJECT = Path(__file__).parent.parent
 QUICK = ("diffusion", "models", "shapes", "test_command_line.py", "test_parameters.py")
 # What these tests do by design: trainings, sheets of pictures, a thousand points.
 SLOW = (
+    "test_bandwidths.py",
     "test_coarse.py",
     "test_metrics.py",
     "test_pictures.py",

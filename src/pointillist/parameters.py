@@ -176,10 +176,8 @@ def _one_each(errors: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
         found.setdefault(_place(error["loc"]), []).append(error)
     for place, several in found.items():
         bounds = [error for error in several if error["type"] in _BOUNDS]
-        reasons = dict.fromkeys(error["msg"] for error in several)
-        message = (
-            bounds[0]["msg"] if bounds else " or ".join(r[:1].lower() + r[1:] for r in reasons)
-        )
+        first, *others = dict.fromkeys(error["msg"] for error in bounds[:1] or several)
+        message = " or ".join([first, *(other[:1].lower() + other[1:] for other in others)])
         yield {**(bounds or several)[0], "loc": place, "msg": message}
 
 
