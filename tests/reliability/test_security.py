@@ -39,7 +39,7 @@ MORE = ("..", "a/b", "a\\b", "a\nb", "", "x" * 65, "con/../../x")
 def test_names_of_shapes_cannot_leave_the_data_folder(project, name):
     before = sorted(project.parent.rglob("*"))
     result = kedro_here(project, "run", "--params", f"shape={name}")
-    assert result.exit_code == 1
+    assert result.exit_code != 0
     assert "Traceback" not in result.stderr
     new = set(set(project.parent.rglob("*")) - set(before))
     assert all({".viz", ".versions", "__pycache__"} & set(p.parts) for p in new)
