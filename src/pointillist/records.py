@@ -68,7 +68,7 @@ def required(project: Path, version: str, shape: str) -> Versions:
             f"The run {version} is of {' and '.join(map(repr, shapes))}, not {shape!r}. Name it: "
             f"--params shape={shapes[0]},run={version}"
         )
-    return _family(project, version)
+    return _family(_all(project), version)
 
 
 def require_one_run(
@@ -105,7 +105,8 @@ def require_one_run(
     if not wrong:
         return
     wanted = {name: chosen[name] for name in asked if name in chosen}
-    runs = (v for v in _runs(project) if _has(_family(project, v), chosen, wanted))
+    records = _all(project)
+    runs = (v for v in records if _has(_family(records, v), chosen, wanted))
     cures = [f"Take one run's: --params {command(run=run)}" for run in islice(runs, 1)]
     if not wanted:
         anew = f"kedro run --pipelines {made_by(wrong)} --params {command()}"
@@ -114,11 +115,10 @@ def require_one_run(
     raise PointillistError(f"{next(iter(wrong.values()))}\n{cure[0].upper()}{cure[1:]}")
 
 
-def _family(project: Path, version: str) -> Versions:
+def _family(records: Mapping[str, Versions], version: str) -> Versions:
     """Return the record of a run and, of datasets that it lacks, the newest made from what it has."""
-    found = read(project, version)
-    for other in _runs(project):
-        record = read(project, other)
+    found = records[version]
+    for record in records.values():
         common = found.keys() & record.keys()
         if common and all(found[name] == record[name] for name in common):
             found = record | found
@@ -127,6 +127,11 @@ def _family(project: Path, version: str) -> Versions:
 
 def _has(found: Versions, names: Iterable[str], wanted: Mapping[str, str]) -> bool:
     return set(names) <= found.keys() and wanted.items() <= found.items()
+
+
+def _all(project: Path) -> dict[str, Versions]:
+    """Return all records by run, the newest first."""
+    return {version: read(project, version) for version in _runs(project)}
 
 
 def _runs(project: Path) -> list[str]:

@@ -125,8 +125,6 @@ def _even(low: float, high: float, n: int) -> Tensor:
 
 def _vertex(x: Tensor, y: Tensor, best: int) -> float:
     """Return exp of where the parabola through the best and its neighbours has its maximum."""
-    if not 0 < best < len(x) - 1:
-        return x[best].exp().item()
     left, middle, right = x[best - 1 : best + 2].tolist()
     down, up = (y[best] - y[best - 1]).item(), (y[best] - y[best + 1]).item()
     low, high = middle - left, right - middle
