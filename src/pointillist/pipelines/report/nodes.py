@@ -78,11 +78,12 @@ def _knowledge(
 
 
 def _provenance(model: models.TrainedDenoiser) -> list[tuple[str, str]]:
+    what = "points" if model.covariances is None else "Gaussians"
     rows = [
         ("model", str(model.version)),
         ("digest of the model", model.digest[:16]),
         ("digest of the shape", model.shape_digest),
-        ("points of the shape", f"{len(model.points):,}"),
+        (f"{what} of the shape", f"{len(model.points):,}"),
         ("pointillist", __version__),
         ("python", platform.python_version()),
         *((name, version(name)) for name in _PACKAGES),
