@@ -67,8 +67,11 @@ def track(
     """Pass `items` through and report each of them as progress of `stage`, `done` steps of it before."""
     report(Progress(stage, done, total, unit))
     for item in items:
-        report(Progress(stage, item.step, total, unit, item.metrics))
+        done = item.step
+        report(Progress(stage, done, total, unit, item.metrics))
         yield item
+    if done < total:  # they may end before
+        report(Progress(stage, done, done, unit))
 
 
 def count(items: Collection[Thing], stage: str, unit: str) -> Iterator[Thing]:

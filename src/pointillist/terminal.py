@@ -63,6 +63,7 @@ class ProgressDisplay:
         self._bars.update(
             self._tasks[progress.stage],
             completed=progress.step,
+            total=progress.total,
             rate=f"{_shown(self._rate(progress))} {progress.unit}s/s",
         )
         if progress.step >= progress.total:

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from pointillist.diffusion.config import Training
+from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
-from pointillist.diffusion.schedules import Path
+from pointillist.diffusion.preconditioning import Coefficients
+from pointillist.runtime import parallel
 
-# Batches drawn at once: on so few points, starting an operation costs more than the operation.
+# Batches drawn at once: enough for every thread to have some.
 _AHEAD = 16
 
 EDM_EXPONENT = 0.7
@@ -25,20 +27,28 @@ The other predictions come with a measure of their own, that of their papers: th
 
 @dataclass(frozen=True)
 class Batch:
-    """Noisy points and the targets of the denoiser."""
+    """Noisy points, and what the network's output should be there."""
 
     x: Tensor
     """x_t, (B, 2)."""
     t: Tensor
     """Times of the path, (B,)."""
+    coefficients: Coefficients
+    """Of the denoiser at those times, (B,) each."""
     target: Tensor
-    """Target of x_0, (B, 2)."""
+    """Target of the output F, (B, 2)."""
     weight: Tensor
-    """Importance weight of the point's noise level, (B,)."""
+    """Weight of the squared error, (B, 1): the importance weight of the noise level among it."""
 
-    def every(self, k: int) -> Batch:
-        """Return each k-th point: noise levels are even along a batch, so they stay so."""
-        return Batch(self.x[::k], self.t[::k], self.target[::k], self.weight[::k])
+    def rows(self, chosen: slice) -> Batch:
+        """Return some of the points."""
+        return Batch(
+            self.x[chosen],
+            self.t[chosen],
+            Coefficients(*(c[chosen] for c in self.coefficients)),
+            self.target[chosen],
+            self.weight[chosen],
+        )
 
 
 class Batches(Iterator[Batch]):
@@ -51,21 +61,19 @@ class Batches(Iterator[Batch]):
 
     def __init__(
         self,
+        denoiser: Denoiser,
         density: GaussianMixture,
-        path: Path,
         training: Training,
         generator: torch.Generator,
-        prediction: str,
     ) -> None:
-        self._density, self._path, self._training = density, path, training
+        self._denoiser, self._density, self._training = denoiser, density, training
         self._generator = generator
         self._size = min(training.batch_size, training.dataset_size or training.batch_size)
         self._epochs = _Epochs(density, training, generator) if training.dataset_size else None
-        self._draw = uniform_draws(self._size, training.draws, generator)
         exponent = training.noise_exponent
-        if exponent is None and prediction == "edm":
+        if exponent is None and denoiser.network.prediction == "edm":
             exponent = EDM_EXPONENT
-        self._levels = noise_level_draws(path, density.bandwidth, exponent)
+        self._levels = noise_level_draws(denoiser.path, density.bandwidth, exponent)
         self._block: Iterator[Batch] = iter(())
         self._begin_block()
 
@@ -99,35 +107,73 @@ class Batches(Iterator[Batch]):
         if self._epochs is not None:
             self._block_start["order"] = self._epochs.order
             self._block_start["position"] = torch.tensor(self._epochs.position)
-        self._taken, self._block = 0, self._next_block()
+        self._taken, self._block = 0, iter(parallel(self._made, self._drawn(), self._device))
 
-    def _next_block(self) -> Iterator[Batch]:
-        """Yield the next batches: Ho et al. 2020, algorithm 1, lines 2 to 4, for all of them at once."""
-        density, path, training = self._density, self._path, self._training
-        exact = training.target == "posterior"
-        spread = training.noise_spread if exact else 1.0
-        u = self._draw(_AHEAD).flatten(0, 1)
+    @property
+    def _device(self) -> torch.device:
+        return self._density.anchors.device
+
+    def _drawn(self) -> list[_Draw]:
+        """Draw what chance decides about the next batches, in the order of the batches."""
+        density, training = self._density, self._training
+        numbers = uniform_draws(_AHEAD, self._size, training.draws, self._generator)
         if self._epochs is None:
-            source = density.anchor_at(u[:, 1])
-            x0 = density.anchors[source] + density.spread(source, gaussian(u[:, 5:]))
+            drawn = [_Draw(u, density.anchor_at(u[:, 1])) for u in numbers]
         else:
-            x0, source = self._epochs.take(_AHEAD)
+            places = self._epochs.take(_AHEAD)
+            drawn = [_Draw(u, source, x0) for u, (x0, source) in zip(numbers, places, strict=True)]
+        if training.target == "posterior" and len(density.anchors) > training.reference_anchors:
+            size = training.reference_anchors
+            for draw in drawn:
+                draw.truth = reference_mixture(density, draw.source, size, self._generator)
+        return drawn
+
+    def _made(self, draw: _Draw) -> Batch:
+        """Make a batch: Ho et al. 2020, algorithm 1, lines 2 to 4."""
+        path, u, x0 = self._denoiser.path, draw.u, draw.x0
+        exact = self._training.target == "posterior"
+        if x0 is None:
+            density = self._density
+            x0 = density.anchors[draw.source] + density.spread(draw.source, gaussian(u[:, 5:]))
+        spread = self._training.noise_spread if exact else 1.0
         t, weight = self._levels(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
-        if not exact:
-            yield from map(Batch, *(part.split(self._size) for part in (x, t, x0, weight)))
-            return
-        for i in range(0, len(x), self._size):
-            rows = slice(i, i + self._size)
-            truth = density
-            if len(density.anchors) > training.reference_anchors:
-                truth = reference_mixture(
-                    density, source[rows], training.reference_anchors, self._generator
-                )
-            target = truth.denoise(x[rows], alpha[rows], sigma[rows])
-            yield Batch(x[rows], t[rows], target, weight[rows])
+        target = (draw.truth or self._density).denoise(x, alpha, sigma) if exact else x0
+        return posed(self._denoiser, x, t, target, weight, self._training.weighting)
+
+
+@dataclass
+class _Draw:
+    """What chance decides about a batch."""
+
+    u: Tensor
+    """Uniform numbers (B, 7)."""
+    source: Tensor
+    """The points' anchors, (B,)."""
+    x0: Tensor | None = None
+    """The clean points (B, 2), where they are not new ones."""
+    truth: GaussianMixture | None = None
+    """The mixture that exact targets are taken of, where it is not the whole truth."""
+
+
+def posed(
+    denoiser: Denoiser, x: Tensor, t: Tensor, target: Tensor, weight: Tensor, weighting: str
+) -> Batch:
+    r"""Turn `target`, of x_0 (B, 2), into one of the network's output.
+
+    By inverting the preconditioning, :math:`F^* = (x_0^* - c_{skip} x_t) / c_{out}`; `weight` (B,) is
+    the importance weight of a point, and `weighting` is training.weighting.
+    """
+    alpha, sigma = denoiser.path.alpha(t), denoiser.path.sigma(t)
+    c = denoiser.coefficients(alpha, sigma)
+    answer = (target - c.c_skip[:, None] * x) / c.c_out[:, None]
+    if weighting == "likelihood":
+        weight = weight * (c.c_out * alpha / sigma) ** 2
+    else:
+        weight = weight * denoiser.error_weight(alpha, sigma, c.c_out)
+    return Batch(x, t, c, answer, weight[:, None])
 
 
 class _Epochs:
@@ -149,16 +195,15 @@ class _Epochs:
         self.position = 0
         """Points of this epoch that were taken."""
 
-    def take(self, batches: int) -> tuple[Tensor, Tensor]:
-        """Return the points and anchors of the next `batches` batches."""
-        index = []
+    def take(self, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the points and anchors of each of the next `batches` batches."""
+        x0, source = self._points
         for _ in range(batches):
             if self.position >= min(self._used, len(self.order)):
                 self._shuffle()
-            index.append(self.order[self.position : self.position + self._batch_size])
+            index = self.order[self.position : self.position + self._batch_size]
             self.position += self._batch_size
-        chosen = torch.cat(index)
-        return self._points[0][chosen], self._points[1][chosen]
+            yield x0[index], source[index]
 
 
 def reference_mixture(

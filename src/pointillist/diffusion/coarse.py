@@ -79,9 +79,11 @@ class CoarseMixture:
     def _cells(self, ratio: float) -> _Cells:
         # Pitches are powers of the root of 2, so that neighbouring levels share their cells.
         pitch = 2 ** (math.floor(2 * math.log2(ratio / _CELLS_PER_NOISE)) / 2)
-        if self._last is None or self._last.pitch != pitch:
-            self._last = _joined(self.exact, pitch)
-        return self._last
+        cells = self._last
+        if cells is None or cells.pitch != pitch:
+            # Several threads may ask: each goes on with what it found itself.
+            cells = self._last = _joined(self.exact, pitch)
+        return cells
 
 
 def tractable(exact: GaussianMixture) -> GaussianMixture | CoarseMixture:

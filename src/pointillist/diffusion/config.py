@@ -184,12 +184,10 @@ class Training(Group):
         description="Weight of the squared error: 1 on the network's output, or the likelihood "
         "weighting alpha^2/sigma^2 on x0 (Song et al. 2021).",
     )
-    draws: Literal["lattice", "stratified", "independent", "shared"] = Field(
-        "lattice",
-        description="How a batch is drawn. lattice: noise levels, anchors and noise together from a "
-        "randomly shifted low-discrepancy lattice; stratified: one noise level from each of "
-        "batch_size equal strata; independent: all by chance; shared: one noise level for the whole "
-        "batch, as in tiny-tiny-diffusion.",
+    draws: Literal["independent", "shared"] = Field(
+        "independent",
+        description="How a batch is drawn. independent: every point has its own noise level; shared: "
+        "one noise level for the whole batch, as in tiny-tiny-diffusion.",
     )
     noise_exponent: float | None = Field(
         None,
@@ -214,7 +212,13 @@ class Training(Group):
         description="Points drawn once and used in shuffled epochs, as in the two "
         "originals; null: every batch is a fresh draw.",
     )
-    steps: int = Field(1200, ge=1, le=10_000_000, description="Optimiser steps.")
+    steps: int = Field(2400, ge=1, le=10_000_000, description="Optimiser steps, at most.")
+    until: float | None = Field(
+        0.01,
+        gt=0,
+        description="The training ends when kl_bound_nats, on draws that it never saw, is at most so "
+        "many nats, with two standard errors; null: after all steps.",
+    )
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Points per step.")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",
@@ -227,21 +231,21 @@ class Training(Group):
     muon_learning_rate: float = Field(
         0.025, gt=0, le=10, description="Peak learning rate of the matrices under muon."
     )
-    warmup: float = Field(
-        0.02, ge=0, le=1, description="Share of the steps in which the learning rate rises to peak."
+    warmup_steps: int = Field(
+        24, ge=0, description="Steps in which the learning rate rises to its peak."
     )
-    decay: float = Field(
-        0.98,
-        ge=0,
-        le=1,
-        description="Share of the steps in which it falls linearly to 0 at the end.",
+    decay_steps: int | None = Field(
+        300,
+        ge=1,
+        description="The learning rate falls as 1 / (1 + step / decay_steps): to half of its peak after "
+        "so many steps, whenever the training ends; null: it stays.",
     )
-    ema: float = Field(
-        0.98,
+    averaging: float | None = Field(
+        6.0,
         ge=0,
-        lt=1,
-        description="Decay per step of the exponential moving average of the weights that is kept; "
-        "0: the last weights.",
+        le=1000,
+        description="The weights that are kept are an average over all steps so far, in which step s "
+        "counts as s^averaging (Karras et al. 2024, arXiv 2312.02696, eq. 1); null: the last weights.",
     )
     gradient_clip: float | None = Field(
         None, gt=0, description="Greatest norm of the gradient; null: no clipping."
@@ -256,12 +260,6 @@ class Training(Group):
         description="Seconds between two states that are kept for resume=true, taken at the first report "
         "after them; the newest two are kept until the model is saved.",
     )
-
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Training:
-        if self.warmup + self.decay > 1:
-            raise ValueError("warmup and decay together must not exceed 1")
-        return self
 
 
 class Sampling(Group):

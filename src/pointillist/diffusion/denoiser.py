@@ -7,6 +7,7 @@ The learnt one is a multilayer perceptron F within the coefficients of `precondi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -18,7 +19,10 @@ from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.fast import network as fast
 from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.diffusion.schedules import Path
+from pointillist.runtime import parallel
 
+BLOCK = 1024
+"""Points that pass through the network at once on a CPU: what it keeps of them stays in caches."""
 DTYPE = torch.float32
 """Precision of the network and of its training."""
 
@@ -53,12 +57,22 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return D(x_t, t), the posterior mean."""
+        if len(x) <= BLOCK or x.device.type != "cpu" or torch.is_grad_enabled():
+            return self._posterior_mean(x, t)
+        times = t.split(BLOCK) if t.ndim else itertools.repeat(t)
+        blocks = zip(x.split(BLOCK), times, strict=False)
+        return torch.cat(parallel(lambda block: self._posterior_mean(*block), blocks, x.device))
+
+    def _posterior_mean(self, x: Tensor, t: Tensor) -> Tensor:
         c = self._coefficients_at(t, x)
-        return c.c_skip[..., None] * x + c.c_out[..., None] * fast.predict(self, x, t.to(x), c)
+        return c.c_skip[..., None] * x + c.c_out[..., None] * self.output_at(x, t, c)
 
     def predict(self, x: Tensor, t: Tensor) -> Tensor:
         """Return the network's own output F, (B, 2): `predict_as_written`, in less time."""
-        c = self._coefficients_at(t, x)
+        return self.output_at(x, t, self._coefficients_at(t, x))
+
+    def output_at(self, x: Tensor, t: Tensor, c: Coefficients) -> Tensor:
+        """Return `predict` of times whose coefficients are known, (B, 2)."""
         return fast.predict(self, x, t.to(x), c)
 
     def predict_as_written(self, x: Tensor, t: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Uniform numbers that fill space evenly, and what is made of them: noise, and noise levels."""
+"""What chance gives a batch: uniform numbers, and the noise and noise levels that are made of them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,15 @@ _DIMENSIONS = 7
 """Uniform numbers behind a point of a batch: time, anchor, 2 x noise, spread, 2 x bandwidth."""
 
 
-def uniform_draws(n: int, rule: str, generator: torch.Generator) -> Callable[[int], Tensor]:
-    """Return a function that draws uniform numbers (k, n, 7) for k batches; `rule` is training.draws.
+def uniform_draws(k: int, n: int, rule: str, generator: torch.Generator) -> Tensor:
+    """Draw the uniform numbers (k, n, 7) behind k batches; `rule` is training.draws.
 
-    ``lattice``: a Kronecker lattice (the R_d sequence of Roberts 2018) that every batch shifts at
-    random (Cranley & Patterson 1976). Each point is uniform on its own, and together they fill the
-    cube far more evenly than chance, so the gradient has less variance. ``stratified``: only the
-    times are spread, one into each of n equal strata. ``independent``: nothing is. ``shared``: one
-    time serves the whole batch.
+    ``independent``: all by chance. ``shared``: one time serves a whole batch.
     """
-    device = generator.device
-    index = torch.arange(n, dtype=torch.float64)
-    strata = (index / n).float().to(device)
-    lattice = (index[:, None] * _kronecker_steps(_DIMENSIONS)).remainder(1).float().to(device)
-    lattice[:, 0] = strata
-
-    def draw(k: int) -> Tensor:
-        if rule == "lattice":
-            shift = torch.rand(k, 1, _DIMENSIONS, generator=generator, device=device)
-            shift[..., 0] /= n
-            return (lattice + shift).remainder_(1)
-        u = torch.rand(k, n, _DIMENSIONS, generator=generator, device=device)
-        if rule == "stratified":
-            u[..., 0] = strata + u[..., 0] / n
-        if rule == "shared":
-            u[..., 0] = u[:, :1, 0]
-        return u
-
-    return draw
-
-
-def _kronecker_steps(dimensions: int) -> Tensor:
-    """Powers of 1 / phi_d, where phi_d^(d + 1) = phi_d + 1, (d,) in float64."""
-    phi = 2.0
-    for _ in range(64):
-        phi = (1 + phi) ** (1 / (dimensions + 1))
-    return phi ** -torch.arange(1, dimensions + 1, dtype=torch.float64)
+    u = torch.rand(k, n, _DIMENSIONS, generator=generator, device=generator.device)
+    if rule == "shared":
+        u[..., 0] = u[:, :1, 0]
+    return u
 
 
 def gaussian(u: Tensor) -> Tensor:

@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pointillist.diffusion.coarse import CoarseMixture, tractable
+from pointillist.diffusion.coarse import tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, cleanest, level_at, noisiest
+from pointillist.runtime import parallel
 
-BLOCK = 2048
-"""Points that pass through the network at once: what it keeps of them should stay in caches."""
+BLOCK = 512
+"""Points whose likelihood is taken at once: what their derivatives need should stay in caches."""
 _CHECKED = 1024
 
 
@@ -46,6 +47,13 @@ class KLBound:
     """E|D - D*|^2 / (sigma / alpha)^2 at the nodes, (M,): nats per unit of log noise ratio."""
     standard_errors: Tensor
     """Those of `nats_per_log_ratio`, (M,)."""
+
+    def with_prior(self, nats: float, error: float) -> KLBound:
+        """Return it with what the start of the chain adds, and the standard error of that."""
+        together = math.hypot(self.standard_error, error)
+        return replace(
+            self, nats=self.nats + nats, standard_error=together, prior_nats=self.prior_nats + nats
+        )
 
 
 class RiskBin(NamedTuple):
@@ -79,29 +87,64 @@ def kl_bound(
     with CPU tensors. `risk_by_noise` splits the integral.
     """
     exact = density.to("cpu", torch.float64)
-    truth = tractable(exact)
-    levels = even_levels(path, nodes)
-    risk, error = torch.zeros(len(levels)).double(), torch.zeros(len(levels)).double()
-    for i, level in enumerate(levels):
-        x0, _ = exact.sample(draws, generator)
-        noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
-        x = (level.alpha * x0 + level.sigma * noise).float()
+    risk = risk_bound(denoise, exact, path, nodes=nodes, draws=draws, generator=generator)
+    prior, prior_error = prior_nats(exact, path, start, generator)
+    return risk.with_prior(prior, prior_error)
+
+
+@torch.inference_mode()
+def risk_bound(
+    denoise: Denoise,
+    exact: GaussianMixture,
+    path: Path,
+    *,
+    nodes: int,
+    draws: int,
+    generator: torch.Generator,
+) -> KLBound:
+    """Return the integral of `kl_bound` alone: as if the chain started from the truth itself.
+
+    `exact` is on the CPU, in float64.
+    """
+    truth, levels = tractable(exact), even_levels(path, nodes)
+    noisy = [exact.sample(draws, generator, level.alpha, level.sigma)[0] for level in levels]
+
+    def risk_at(level: Level, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.to(DTYPE)
         ideal = truth.denoise(x.double(), level.alpha, level.sigma)
-        time = torch.tensor(level.time, dtype=DTYPE)
-        answers = [denoise(block, time) for block in x.split(BLOCK)]
-        excess = (torch.cat(answers).double() - ideal).square().sum(-1) / level.noise_ratio**2
-        risk[i], error[i] = excess.mean(), excess.std() / draws**0.5
+        answer = denoise(x, torch.tensor(level.time, dtype=DTYPE)).double()
+        excess = (answer - ideal).square().sum(-1) / level.noise_ratio**2
+        return excess.mean(), excess.std() / draws**0.5
+
+    found = parallel(lambda at: risk_at(*at), zip(levels, noisy, strict=True), exact.anchors.device)
+    risk, error = (torch.stack(values) for values in zip(*found, strict=True))
     ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
     weights = _trapezoid_weights(ratios.log())
-    prior, prior_error = _prior_nats(exact, truth, path, start, generator)
     return KLBound(
-        nats=prior + (weights @ risk).item(),
-        standard_error=((weights * error).square().sum().item() + prior_error**2) ** 0.5,
-        prior_nats=prior,
+        nats=(weights @ risk).item(),
+        standard_error=(weights * error).norm().item(),
+        prior_nats=0.0,
         noise_ratios=ratios,
         nats_per_log_ratio=risk,
         standard_errors=error,
     )
+
+
+def prior_nats(
+    exact: GaussianMixture,
+    path: Path,
+    start: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+    draws: int = 20_000,
+) -> tuple[float, float]:
+    """Return KL(p_T || `start`) in nats, where the chain starts, and its standard error.
+
+    `exact` is on the CPU, in float64.
+    """
+    top = noisiest(path)
+    x, _ = exact.sample(draws, generator, top.alpha, top.sigma)
+    log_ratio = tractable(exact).log_prob(x, top.alpha, top.sigma) - _gaussian_log_prob(x, start)
+    return log_ratio.mean().item(), (log_ratio.std() / draws**0.5).item()
 
 
 def risk_by_noise(bound: KLBound, bins_per_decade: int = 4) -> list[RiskBin]:
@@ -168,8 +211,11 @@ def kl_ode(
     def log_q(points: Tensor, levels: Sequence[Level]) -> Tensor:
         return ode_log_prob(denoise, points, levels, start, (mean, variance))
 
-    log_ratio = log_p - torch.cat([log_q(block, levels) for block in y.split(BLOCK)])
-    coarse = log_p[:_CHECKED] - log_q(y[:_CHECKED], [*levels[:-1:2], levels[-1]])
+    fine = [(block, levels) for block in y.split(BLOCK)]
+    twice = [(block, [*levels[:-1:2], levels[-1]]) for block in y[:_CHECKED].split(BLOCK)]
+    found = parallel(lambda task: log_q(*task), [*fine, *twice], y.device)
+    log_ratio = log_p - torch.cat(found[: len(fine)])
+    coarse = log_p[:_CHECKED] - torch.cat(found[len(fine) :])
     moved = (log_ratio[:_CHECKED] - coarse).mean().abs().item()
     return ODEDivergence(
         nats=log_ratio.mean().item(),
@@ -278,20 +324,3 @@ def _hat_functions(nodes: Tensor, places: Tensor) -> Tensor:
     share = (places[:, None] - nodes[left]) / (nodes[left + 1] - nodes[left])
     hats = torch.zeros(len(places), len(nodes)).to(nodes)
     return hats.scatter_(1, left, 1 - share).scatter_(1, left + 1, share)
-
-
-def _prior_nats(
-    exact: GaussianMixture,
-    truth: GaussianMixture | CoarseMixture,
-    path: Path,
-    start: tuple[Tensor, Tensor],
-    generator: torch.Generator,
-    draws: int = 20_000,
-) -> tuple[float, float]:
-    """KL(p_T || N(mean, covariance)) and its standard error."""
-    top = noisiest(path)
-    x0, _ = exact.sample(draws, generator)
-    noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
-    x = top.alpha * x0 + top.sigma * noise
-    log_ratio = truth.log_prob(x, top.alpha, top.sigma) - _gaussian_log_prob(x, start)
-    return log_ratio.mean().item(), (log_ratio.std() / draws**0.5).item()

@@ -8,6 +8,8 @@ for the whole network, and matrices of one shape are one stacked view.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +37,9 @@ class FlatWeights:
     values: Tensor
     """(P,); the module's parameters are views of it."""
     gradients: Tensor
-    """(P,); their .grad are views of it, so backward adds to it."""
+    """(P,), what the updates read."""
+    parameters: list[Tensor]
+    """In the order of the vector."""
     matrix_shapes: list[tuple[int, int, int]]
     """The matrices between layers, at the head of the vector: stacks of (L, rows, columns)."""
 
@@ -52,10 +56,25 @@ class FlatWeights:
         for p in ordered:
             span = slice(start, start + p.numel())
             p.data = values[span].view_as(p)
-            p.grad = gradients[span].view_as(p)
             start = span.stop
         width = denoiser.network.width
-        return cls(values, gradients, [(len(hidden), width, width), (1, *entry.shape)])
+        shapes = [(len(hidden), width, width), (1, *entry.shape)]
+        return cls(values, gradients, ordered, shapes)
+
+    @contextmanager
+    def replaced(self, values: Tensor) -> Iterator[None]:
+        """Let the network have other weights, (P,), while the block runs."""
+        own = self.values.clone()
+        self.values.copy_(values)
+        try:
+            yield
+        finally:
+            self.values.copy_(own)
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """Return the gradient of a loss by the weights, (P,)."""
+        slopes = torch.autograd.grad(loss, self.parameters)
+        return torch.cat([slope.reshape(-1) for slope in slopes])
 
 
 class Adam:

@@ -16,7 +16,9 @@ from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.optimizers import FlatWeights, Update, make_updates
+from pointillist.diffusion.proofs import Proof
 from pointillist.errors import PointillistError
+from pointillist.runtime import parallel
 
 State = dict[str, Tensor]
 """All that the rest of a training depends on, by name: its step, weights, average, the memory of its
@@ -31,9 +33,11 @@ class TrainingReport:
     metrics: dict[str, float]
     """loss and loss_floor of the step's batch (of as much of it as many anchors leave time for: a
     report costs about a step whatever their number), learning_rate (relative to its peak times the peak),
-    gradient_norm, steps_per_second since the last report."""
+    gradient_norm, steps_per_second since the last report; where it was taken, kl_bound_nats."""
     average: Tensor
     """The averaged weights at this step, (P,), as `FlatWeights` has them; the next step changes them."""
+    last: bool = False
+    """Whether the training ends with it."""
     state: Callable[[], State] = dict
     """Returns the state at this step, on the CPU; to be called before the next step."""
 
@@ -48,11 +52,14 @@ class DivergedError(PointillistError):
 
 
 def learning_rate_factor(step: int, training: Training) -> float:
-    """Return the trapezoid's height in [0, 1] at `step` (0 … steps - 1): warm-up, plateau, decay."""
-    done = step / training.steps
-    rise = (step + 1) / (training.warmup * training.steps) if training.warmup else 1.0
-    fall = (1 - done) / training.decay if training.decay else 1.0
-    return min(1.0, rise, fall)
+    """Return what the learning rate is at `step`, counted from 0, in units of its peak.
+
+    It does not depend on when the training ends: with the averaged weights, every step is as good an
+    end as any (docs: architecture.md, "A training ends when it is proven").
+    """
+    rise = min(1.0, (step + 1) / training.warmup_steps) if training.warmup_steps else 1.0
+    fall = 1 + step / training.decay_steps if training.decay_steps else 1.0
+    return rise / fall
 
 
 def train(
@@ -65,11 +72,13 @@ def train(
     """Train `denoiser` in place and yield a report every ``training.report_every`` steps.
 
     Ho et al. 2020, algorithm 1, with the targets, weights and noise levels that `training` asks for.
-    When the generator is exhausted the denoiser carries the averaged weights. `denoiser`, `density`
-    and `generator` are on one device; between reports the loop never waits for an accelerator.
+    It ends after ``training.steps``, or at the first report at which `proofs.Proof` shows that the
+    bound is at most ``training.until``. When the generator is exhausted the denoiser carries the
+    averaged weights. `denoiser`, `density` and `generator` are on one device; between reports the loop
+    never waits for an accelerator.
 
     With the `state` of an earlier training, which had the same arguments, this one continues from there,
-    and ends as that would have ended: on one device, and on a CPU with as many threads, to the bit.
+    and ends as that would have ended: on one device, to the bit.
 
     Raises
     ------
@@ -79,26 +88,24 @@ def train(
     weights = FlatWeights.of(denoiser)
     updates = make_updates(weights, training)
     average = weights.values.clone()
-    batches = Batches(density, denoiser.path, training, generator, denoiser.network.prediction)
-    memory = _Memory(weights, average, updates, batches)
+    batches = Batches(denoiser, density, training, generator)
+    proof = Proof(denoiser, density, training.until, generator.initial_seed())
+    memory = _Memory(weights, average, updates, batches, proof)
     first = 0 if state is None else memory.resume(state)
     watched = weights.values.device.type == "cpu"
     started, last_step = time.perf_counter(), first
     for step in range(first, training.steps):
         batch = next(batches)
-        weights.gradients.zero_()
-        loss = objectives.loss(denoiser, batch, training.weighting)
-        loss.backward()
+        loss, gradient = objectives.loss_and_gradient(denoiser, weights, batch)
+        weights.gradients.copy_(gradient)
         norm = _clip(weights.gradients, training.gradient_clip)
         reported = (step + 1) % training.report_every == 0 or step + 1 == training.steps
         if (watched or reported) and not (loss + norm).isfinite():
             before = memory.state(step, batches.state_before()) if watched else {}
-            raise DivergedError(_divergence(denoiser, batch, training, step, loss), before)
+            raise DivergedError(_divergence(denoiser, batch, step, loss), before)
         factor = learning_rate_factor(step, training)
-        for update in updates:
-            update(step, factor)
-        # The first steps average over as many weights as there are.
-        average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
+        parallel(lambda update: update(step, factor), updates, weights.values.device)  # noqa: B023
+        average.lerp_(weights.values, _share_of_newest(step, training))
         if reported:
             metrics = {
                 "loss": loss.item(),
@@ -107,22 +114,41 @@ def train(
                 "gradient_norm": norm.item(),
                 "steps_per_second": (step + 1 - last_step) / (time.perf_counter() - started),
             }
-            now = partial(memory.state, step + 1)
-            yield TrainingReport(step + 1, metrics, average, now)
+            with weights.replaced(average):
+                bound = proof.look(step + 1)
+            if bound is not None:
+                metrics["kl_bound_nats"] = bound.nats
+            last = proof.holds(bound) or step + 1 == training.steps
+            yield TrainingReport(step + 1, metrics, average, last, partial(memory.state, step + 1))
+            if last:
+                break
             started, last_step = time.perf_counter(), step + 1
     weights.values.copy_(average)
+
+
+def _share_of_newest(step: int, training: Training) -> float:
+    """Return what the weights after `step`, counted from 0, count in their average so far."""
+    if training.averaging is None:
+        return 1.0
+    return 1 - (step / (step + 1)) ** (training.averaging + 1)
 
 
 class _Memory:
     """All that changes from step to step, to be saved and to be continued from."""
 
     def __init__(
-        self, weights: FlatWeights, average: Tensor, updates: list[Update], batches: Batches
+        self,
+        weights: FlatWeights,
+        average: Tensor,
+        updates: list[Update],
+        batches: Batches,
+        proof: Proof,
     ) -> None:
         self._tensors = {
             f"update.{i}.{k}": v for i, u in enumerate(updates) for k, v in u.memory.items()
         }
         self._tensors |= {"weights": weights.values, "average": average}
+        self._tensors |= {f"proof.{k}": v for k, v in proof.memory.items()}
         self._batches = batches
 
     def state(self, steps: int, batches: State | None = None) -> State:
@@ -144,8 +170,12 @@ class _Memory:
 
 def _floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, training: Training) -> float:
     """Return `objectives.floor`, on as much of the batch as many anchors leave time for."""
-    some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
-    return objectives.floor(denoiser, some, density, training.weighting).item()
+    some = batch.rows(slice(None, None, max(1, len(density.anchors) // training.reference_anchors)))
+    alpha, sigma = denoiser.path.alpha(some.t), denoiser.path.sigma(some.t)
+    exact = density.denoise(some.x, alpha, sigma)
+    c = some.coefficients
+    ideal = (exact - c.c_skip[:, None] * some.x) / c.c_out[:, None]
+    return (some.weight * (ideal - some.target) ** 2).mean().item()
 
 
 def _clip(gradients: Tensor, limit: float | None) -> Tensor:
@@ -157,11 +187,9 @@ def _clip(gradients: Tensor, limit: float | None) -> Tensor:
 
 
 @torch.no_grad()
-def _divergence(
-    denoiser: Denoiser, batch: Batch, training: Training, step: int, loss: Tensor
-) -> str:
+def _divergence(denoiser: Denoiser, batch: Batch, step: int, loss: Tensor) -> str:
     """Say what isn't finite, when, and at which noise."""
-    errors = objectives.squared_errors(denoiser, batch, training.weighting).sum(-1)
+    errors = objectives.squared_errors(denoiser, batch).sum(-1)
     ratios = denoiser.path.sigma(batch.t) / denoiser.path.alpha(batch.t)
     bad = ratios[~errors.isfinite()]
     if len(bad) == len(ratios):
@@ -175,7 +203,7 @@ def _divergence(
 
 
 def snapshot_steps(training: Training, n: int) -> list[int]:
-    """Return at most n of the steps at which `train` reports: even in log step, the last among them."""
+    """Return at most n of the steps at which `train` reports: even in log step, the last one among them."""
     reports = [
         *range(training.report_every, training.steps, training.report_every),
         training.steps,

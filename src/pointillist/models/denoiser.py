@@ -201,7 +201,7 @@ class TrainedDenoiser(Stored):
         cls.require_kind(file)
         try:
             parameters = file.metadata["parameters"]
-            Training.model_validate(parameters["training"])
+            Training.model_validate(_as_today(parameters["training"]))
             Data.model_validate(parameters["data"])
             optional = ("weights", "covariances", "held_out.points", "held_out.weights")
             weights, covariances, *held_out = (
@@ -226,6 +226,13 @@ class TrainedDenoiser(Stored):
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise cls.misfit(file, error) from error
+
+
+def _as_today(training: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a training, those of versions up to 0.2.0 among them."""
+    # They could spread a batch more evenly than chance does.
+    even = training.get("draws") in ("lattice", "stratified")
+    return training | {"draws": "independent"} if even else training
 
 
 def make_density(

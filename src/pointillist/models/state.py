@@ -15,7 +15,12 @@ from pointillist.models.tensors import Tensors
 from pointillist.version import __version__
 
 # What may change without changing what is learnt.
-_FREE = ("training.steps", "training.report_every", "training.checkpoint_seconds")
+_FREE = (
+    "training.steps",
+    "training.until",
+    "training.report_every",
+    "training.checkpoint_seconds",
+)
 
 
 @dataclass

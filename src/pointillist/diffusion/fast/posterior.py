@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pointillist.runtime import parallel
+
 # Pairs (query, anchor) taken at once. On a CPU they should stay in the core's own cache: larger
 # blocks are several times slower there. An accelerator wants enough to do in each kernel.
 _CPU_BLOCK, _ACCELERATOR_BLOCK = 2**18, 2**23
@@ -30,7 +32,7 @@ def posterior(
     if len(x) <= rows and len(blocks) == 1:
         return _of_block(x, alpha, tau2, *blocks[0])
     queries = zip(x.split(rows), alpha.split(rows), tau2.split(rows), strict=True)
-    parts = [_of_blocks(*query, blocks) for query in queries]
+    parts = parallel(lambda query: _of_blocks(*query, blocks), queries, x.device)
     return torch.cat([mass for mass, _ in parts]), torch.cat([mean for _, mean in parts])
 
 

@@ -93,20 +93,12 @@ def draw_partition(
     settings: dict[str, Any],
 ) -> tuple[int, str]:
     """Draw one partition and write it; return its index and the digest of its points."""
-    import torch
-
-    # Sums are then taken in one order, whoever draws.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        checkpoint = _unpacked(model, device)
-        where = diffusion.devices.resolve(device)
-        generator = diffusion.devices.generator(seed, f"partition {index}", where)
-        sampling = Sampling.model_validate({**settings, "n_samples": max(2, size)})
-        drawn = diffusion.chains.draw(checkpoint.denoiser, checkpoint.density, sampling, generator)
-        points = checkpoint.original(drawn)[:size]
-    finally:
-        torch.set_num_threads(threads)
+    checkpoint = _unpacked(model, device)
+    where = diffusion.devices.resolve(device)
+    generator = diffusion.devices.generator(seed, f"partition {index}", where)
+    sampling = Sampling.model_validate({**settings, "n_samples": max(2, size)})
+    drawn = diffusion.chains.draw(checkpoint.denoiser, checkpoint.density, sampling, generator)
+    points = checkpoint.original(drawn)[:size]
     return index, Partitions(Path(folder)).write(index, points)
 
 

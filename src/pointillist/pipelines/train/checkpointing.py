@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -77,11 +78,15 @@ class Checkpoints:
         saved = time.monotonic()
         try:
             for report in reports:
-                self.record.history.append({"step": report.step, **report.metrics})
+                # A bound is not taken at every report.
+                row = {"step": report.step, "kl_bound_nats": math.nan, **report.metrics}
+                self.record.history.append(row)
                 yield report
                 # At the end the model itself is about to be saved.
-                last = report.step == self._training.steps
-                if not last and time.monotonic() - saved >= self._training.checkpoint_seconds:
+                if (
+                    not report.last
+                    and time.monotonic() - saved >= self._training.checkpoint_seconds
+                ):
                     self._keep(report.step, report.state())
                     saved = time.monotonic()
         except diffusion.training.DivergedError as error:

@@ -65,7 +65,7 @@ def train_denoiser(
     kept = set(diffusion.training.snapshot_steps(training, _SNAPSHOTS))
     done = 0 if state is None else int(state["step"])
     for report in checkpoints.kept(track(reports, "Training", training.steps, done=done)):
-        if report.step in kept:
+        if report.step in kept or report.last:
             checkpoints.record.weights_at[report.step] = report.average.cpu().half()
     record = checkpoints.record
     snapshots = models.Snapshots(weights_at=record.weights_at, shape=shape)
