@@ -32,9 +32,13 @@ def preset(request, ring):
 
 def batches_of(preset, generator):
     parameters, density, denoiser = preset
-    truth = density.to("cpu", torch.float32)
-    prediction = denoiser.network.prediction
-    return Batches(truth, denoiser.path, parameters.training, generator, prediction)
+    return Batches(denoiser, density.to("cpu", torch.float32), parameters.training, generator)
+
+
+def clean_target(batch):
+    """What the target of the output says x_0 is."""
+    c = batch.coefficients
+    return c.c_skip[:, None] * batch.x + c.c_out[:, None] * batch.target
 
 
 def bar_alphas(schedule):
@@ -68,7 +72,7 @@ def test_targets_are_the_points_that_were_noised(preset):
     for _ in range(200):
         batch = next(batches)
         alpha, sigma = denoiser.path.alpha(batch.t), denoiser.path.sigma(batch.t)
-        noises.append((batch.x - alpha[:, None] * batch.target) / sigma[:, None])
+        noises.append((batch.x - alpha[:, None] * clean_target(batch)) / sigma[:, None])
     noise = torch.cat(noises)
     error = 5 / len(noise) ** 0.5
     torch.testing.assert_close(noise.mean(0), torch.zeros(2), rtol=0, atol=error)
@@ -106,10 +110,10 @@ def test_the_loss_is_l_simple(preset):
     for _ in range(200):
         batch = next(batches)
         bar = bar_alphas(parameters.schedule)[0][batch.t.long()][:, None].float()
-        eps = (batch.x - bar.sqrt() * batch.target) / (1 - bar).sqrt()
+        eps = (batch.x - bar.sqrt() * clean_target(batch)) / (1 - bar).sqrt()
         told = (batch.x - bar.sqrt() * denoiser(batch.x, batch.t)) / (1 - bar).sqrt()
         expected = (eps - told).square().mean()
-        loss = objectives.loss(denoiser, batch, parameters.training.weighting)
+        loss = objectives.loss(denoiser, batch)
         torch.testing.assert_close(loss, expected, rtol=2e-3, atol=0)
         times.append(batch.t)
     # Every timestep is as likely, from the first to the last.
@@ -170,9 +174,10 @@ def test_flow_matching_regresses_on_the_flow_and_follows_it_in_even_steps(preset
     batches = batches_of(preset, generator)
     batch = next(batches)
     t = batch.t[:, None]
-    flow = (batch.x - (1 - t) * batch.target) / t - batch.target
+    x0 = clean_target(batch)
+    flow = (batch.x - (1 - t) * x0) / t - x0
     told = (batch.x - denoiser(batch.x, batch.t)) / t
-    loss = objectives.loss(denoiser, batch, parameters.training.weighting)
+    loss = objectives.loss(denoiser, batch)
     torch.testing.assert_close(loss, (flow - told).square().mean(), rtol=5e-3, atol=0)
 
     *levels, _ = chains.chain_levels(denoiser.path, parameters.sampling)

@@ -17,9 +17,9 @@ def test_a_training_that_diverges_says_when_and_where_and_keeps_its_last_good_st
 ):
     sound, calls = objectives.squared_errors, []
 
-    def poisoned(denoiser, batch, weighting):
+    def poisoned(denoiser, batch):
         calls.append(1)
-        errors = sound(denoiser, batch, weighting)
+        errors = sound(denoiser, batch)
         # Log sigma is the time of the default path.
         return errors / (batch.t[:, None] > -3) if len(calls) >= 25 else errors
 
@@ -50,7 +50,7 @@ WORK = {
     "one step": {"training": {"steps": 1}, "sampling": {"steps": 1}},
     "a narrow, deep network": {"network": {"width": 4, "depth": 32}},
     "two timesteps": {"schedule": {"kind": "linear", "timesteps": 2}, "sampling": {"steps": 1}},
-    "an average that forgets": {"training": {"ema": 0.0}},
+    "an average that forgets": {"training": {"averaging": None}},
     "tiny scale": {"data": {"scale": (1e-6, 1e6)}},
 }
 

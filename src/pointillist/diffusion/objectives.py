@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pointillist.diffusion.batches import Batch
 from pointillist.diffusion.denoiser import Denoiser
+from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.optimizers import FlatWeights
 from pointillist.runtime import parallel
 
@@ -27,6 +28,17 @@ def squared_errors(denoiser: Denoiser, batch: Batch) -> Tensor:
     """Return what `loss` is the mean of, (B, 2)."""
     output = denoiser.output_at(batch.x, batch.t, batch.coefficients)
     return batch.weight * (output - batch.target) ** 2
+
+
+def floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture) -> Tensor:
+    """Return the loss that the exact denoiser has on the same batch: what no network gets below.
+
+    It is 0 where the target itself is exact.
+    """
+    path, c = denoiser.path, batch.coefficients
+    exact = density.denoise(batch.x, path.alpha(batch.t), path.sigma(batch.t))
+    ideal = (exact - c.c_skip[:, None] * batch.x) / c.c_out[:, None]
+    return (batch.weight * (ideal - batch.target) ** 2).mean()
 
 
 def loss_and_gradient(

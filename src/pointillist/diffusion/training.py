@@ -171,11 +171,7 @@ class _Memory:
 def _floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, training: Training) -> float:
     """Return `objectives.floor`, on as much of the batch as many anchors leave time for."""
     some = batch.rows(slice(None, None, max(1, len(density.anchors) // training.reference_anchors)))
-    alpha, sigma = denoiser.path.alpha(some.t), denoiser.path.sigma(some.t)
-    exact = density.denoise(some.x, alpha, sigma)
-    c = some.coefficients
-    ideal = (exact - c.c_skip[:, None] * some.x) / c.c_out[:, None]
-    return (some.weight * (ideal - some.target) ** 2).mean().item()
+    return objectives.floor(denoiser, some, density).item()
 
 
 def _clip(gradients: Tensor, limit: float | None) -> Tensor:
@@ -203,7 +199,7 @@ def _divergence(denoiser: Denoiser, batch: Batch, step: int, loss: Tensor) -> st
 
 
 def snapshot_steps(training: Training, n: int) -> list[int]:
-    """Return at most n of the steps at which `train` reports: even in log step, the last one among them."""
+    """Return at most n steps at which `train` reports, even in log step; the last is among them."""
     reports = [
         *range(training.report_every, training.steps, training.report_every),
         training.steps,
