@@ -104,18 +104,20 @@ def by_error(
         part = ((u - reached[i - 1]) / share[i - 1]).clamp(0, 1)
         return edges[i - 1] + part * (edges[i] - edges[i - 1]), 1 / (bins * share[i - 1])
 
-    def loss(denoiser: Denoiser, batch: Batch, weighting: str) -> Tensor:
-        target, weight = objectives._output_target(denoiser, batch, weighting)
-        squares = ((denoiser.predict(batch.x, batch.t) - target) ** 2).mean(-1)
+    sound = objectives.squared_errors
+
+    def squared_errors(denoiser: Denoiser, batch: Batch) -> Tensor:
+        squares = sound(denoiser, batch)
         index = (torch.bucketize(batch.t, edges) - 1).clamp(0, bins - 1)
         count = torch.bincount(index, minlength=bins)
-        sums = torch.zeros(bins).index_add_(0, index, squares.detach())
+        unweighted = (squares / batch.weight).mean(-1).detach()
+        sums = torch.zeros(bins).index_add_(0, index, unweighted)
         error[count > 0] += 0.05 * (sums / count - error)[count > 0]
-        return (weight[:, 0] * squares).mean()
+        return squares
 
     with (
         patch.object(batches_module, "noise_level_draws", lambda *_: levels),
-        patch.object(objectives, "loss", loss),
+        patch.object(objectives, "squared_errors", squared_errors),
     ):
         yield from train(denoiser, density, training, generator)
 
@@ -144,42 +146,32 @@ def growing_batches(
         for size in (training.batch_size // 2, training.batch_size, 2 * training.batch_size):
             options = training.model_copy(update={"batch_size": size})
             third = math.ceil(training.steps / 3)
-            drawn = fixed(density, denoiser.path, options, generator, denoiser.network.prediction)
-            yield from islice(drawn, third)
+            yield from islice(fixed(denoiser, density, options, generator), third)
 
     with patch.object(training_module, "Batches", batches):
         yield from train(denoiser, density, training, generator)
 
 
-def cosine_decay(
+def planned(
     denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
 ) -> Iterator[TrainingReport]:
-    """Train with a learning rate that falls along a half cosine after its warm-up."""
+    """Train with a learning rate that falls in a line to 0 at the last step, which has to be known.
+
+    And with an exponential average of the weights, as up to version 0.2.0.
+    """
 
     def factor(step: int, training: Training) -> float:
-        rise = (step + 1) / max(1.0, training.warmup * training.steps)
-        return min(1.0, rise) * (1 + math.cos(math.pi * step / training.steps)) / 2
+        return min((step + 1) / (0.02 * training.steps), (1 - step / training.steps) / 0.98, 1.0)
 
-    with patch.object(training_module, "learning_rate_factor", factor):
-        yield from train(denoiser, density, training, generator)
+    def share(step: int, training: Training) -> float:  # noqa: ARG001
+        return 1 - min(0.98, (step + 1) / (step + 10))
 
-
-def power_average(
-    denoiser: Denoiser, density: GaussianMixture, training: Training, generator: torch.Generator
-) -> Iterator[TrainingReport]:
-    """Keep a power-function average of the weights (Karras et al. 2024, arXiv 2312.02696, eq. 1).
-
-    With gamma = 16.97, whose width is a twentieth of the training. A report at every step makes it slow.
-    """
-    gamma = 16.97
-    options = training.model_copy(update={"ema": 0.0, "report_every": 1})
-    average = [w.detach().clone() for w in denoiser.parameters()]
-    for report in train(denoiser, density, options, generator):
-        weights = [w.detach() for w in denoiser.parameters()]
-        torch._foreach_lerp_(average, weights, 1 - (1 - 1 / report.step) ** (gamma + 1))
-        yield report
-    with torch.no_grad():
-        torch._foreach_copy_(list(denoiser.parameters()), average)
+    rates = {"learning_rate": 5e-3, "muon_learning_rate": 0.025}
+    with (
+        patch.object(training_module, "learning_rate_factor", factor),
+        patch.object(training_module, "_share_of_newest", share),
+    ):
+        yield from train(denoiser, density, training.model_copy(update=rates), generator)
 
 
 def soap(
@@ -248,16 +240,15 @@ def _loop(
     """Train as `training.train` does, with another optimizer; one report, at the end."""
     weights: list[Tensor] = list(denoiser.parameters())
     average = [w.detach().clone() for w in weights]
-    batches = Batches(density, denoiser.path, training, generator, denoiser.network.prediction)
+    batches = Batches(denoiser, density, training, generator)
     for step in range(training.steps):
         for w in weights:
             w.grad = None
-        loss = objectives.loss(denoiser, next(batches), training.weighting)
+        loss = objectives.loss(denoiser, next(batches))
         loss.backward()
         update(learning_rate_factor(step, training))
         with torch.no_grad():
-            decay = min(training.ema, (step + 1) / (step + 10))
-            torch._foreach_lerp_(average, weights, 1 - decay)
+            torch._foreach_lerp_(average, weights, training_module._share_of_newest(step, training))
     with torch.no_grad():
         torch._foreach_copy_(weights, average)
     flat = torch.nn.utils.parameters_to_vector(average)

@@ -30,9 +30,8 @@ STEPS_PER_ROUND = 40
 SAMPLES = 100_000
 PHASES = {
     ("~", "<built-in method builtins.next>"): "targets",
-    ("objectives.py", "loss"): "forward",
-    ("_tensor.py", "backward"): "backward",
-    ("optimizers.py", "__call__"): "optimizer",
+    ("objectives.py", "loss_and_gradient"): "forward and backward",
+    ("runtime.py", "parallel"): "optimizer",
 }
 """What the functions that the training loop calls are, in words, by file and name."""
 
@@ -71,7 +70,16 @@ def shares(flops: float, turns: list[tuple[float, float]]) -> Figures:
 
 
 def machine_gflops() -> float:
-    """Return the rate of the fastest of a few square matrix products."""
+    """Return the rate of the fastest of a few square matrix products, on every thread at once."""
+    import torch
+
+    from pointillist import runtime
+
+    turns = range(runtime.threads())
+    return sum(runtime.parallel(lambda _: _fastest_product(), turns, torch.device("cpu")))
+
+
+def _fastest_product() -> float:
     import torch
 
     rates = []
@@ -94,7 +102,7 @@ def _steps(task: Task, steps: int, report_every: int) -> Iterator[Any]:
     from benchmarks import learning
 
     training = task.parameters.training.model_copy(
-        update={"steps": steps, "report_every": report_every}
+        update={"steps": steps, "report_every": report_every, "until": None}
     )
     parameters = task.parameters.model_copy(update={"training": training})
     return learning.reports(replace(task, parameters=parameters), 0)[1]
@@ -113,8 +121,13 @@ def sampling_flops(task: Task, n: int) -> int:
 def _count(run: Callable[[], object]) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
+    from pointillist import runtime
+
+    threads = runtime.threads()
+    runtime.use_threads(1)  # a counter sees its own thread
     with FlopCounterMode(display=False) as counter:
         run()
+    runtime.use_threads(threads)
     return int(counter.get_total_flops())
 
 

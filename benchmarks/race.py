@@ -103,11 +103,11 @@ def fewest_steps(reaches: Callable[[int, int], bool], seeds: list[int]) -> int:
 
 
 def with_steps(task: Task, steps: int) -> Task:
-    """Return the task with another length of training; reports are for people, one in ten will do."""
+    """Return the task with another length of training, whatever its bound, and ten reports."""
     from dataclasses import replace
 
     training = task.parameters.training.model_copy(
-        update={"steps": steps, "report_every": max(1, steps // 10)}
+        update={"steps": steps, "report_every": max(1, steps // 10), "until": None}
     )
     return replace(task, parameters=task.parameters.model_copy(update={"training": training}))
 

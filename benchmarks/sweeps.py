@@ -94,7 +94,11 @@ def seconds(project: Path, workers: int, trials: int) -> float:
     os.chdir(project)
     parameters = {**_PARAMETERS, "shape": "dino", "training.steps": STEPS}
     sweep = Sweep.model_validate(
-        {"parameters": parameters, "seeds": list(range(trials)), "list": [{"training.ema": 0.98}]}
+        {
+            "parameters": parameters,
+            "seeds": list(range(trials)),
+            "list": [{"training.averaging": 6.0}],
+        }
     )
     with clusters.cluster(workers, None) as client:
         order = Order(project, None, "two", Parent.open("two", {}, project, {}).run_id)

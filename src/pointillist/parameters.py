@@ -116,8 +116,8 @@ class Parameters(Group):
         2,
         ge=1,
         le=1024,
-        description="CPU threads, at most one a core. A network this small gains nothing from more; "
-        "with 1, other work on the machine can't stall it. Results are bit-equal for equal numbers.",
+        description="CPU threads, at most one a core. A training gains nothing from more than two; "
+        "results don't depend on it.",
     )
     run: str | None = Field(
         None,

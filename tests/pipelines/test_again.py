@@ -107,7 +107,7 @@ def model_and_chain(**changed: object) -> tuple[TrainedDenoiser, ReverseChain]:
     """The parts of a run that say how it was made."""
     parameters = Parameters().model_dump(mode="json")
     groups = {name: parameters[name] for name in ("data", "schedule", "network", "training")}
-    origin = {name: parameters[name] for name in ("shape_file", "text", "source", "threads")}
+    origin = {name: parameters[name] for name in ("shape_file", "text", "source", "device")}
     about = {"shape": "dino", "seed": 0, "origin": origin, **changed}
     model = SimpleNamespace(
         shape=about["shape"], parameters={"seed": 0, **groups}, origin=about["origin"]

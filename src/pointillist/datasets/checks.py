@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 class Columns:
     """Refuses a table that has other columns, or a row that is not whole."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
+    def __init__(self, columns: Sequence[str], optional: Sequence[str] = ()) -> None:
+        self._columns, self._optional = list(columns), set(optional)
 
     def validate(self, data: pd.DataFrame) -> pd.DataFrame:
         """Return `data`. Raises ValueError."""
-        if list(data.columns) != self._columns:
+        if [name for name in data.columns if name not in self._optional] != self._columns:
             raise ValueError(f"its columns are not {', '.join(self._columns)}")
         if data.empty:
             raise ValueError("it has no row")

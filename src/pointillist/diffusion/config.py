@@ -226,16 +226,16 @@ class Training(Group):
         "for the rest; adam: Kingma & Ba 2015; adamw: with weight decay 0.01.",
     )
     learning_rate: float = Field(
-        5e-3, gt=0, le=10, description="Peak learning rate of Adam (and of the rest under muon)."
+        7.5e-3, gt=0, le=10, description="Peak learning rate of Adam (and of the rest under muon)."
     )
     muon_learning_rate: float = Field(
-        0.025, gt=0, le=10, description="Peak learning rate of the matrices under muon."
+        0.0375, gt=0, le=10, description="Peak learning rate of the matrices under muon."
     )
     warmup_steps: int = Field(
         24, ge=0, description="Steps in which the learning rate rises to its peak."
     )
     decay_steps: int | None = Field(
-        300,
+        200,
         ge=1,
         description="The learning rate falls as 1 / (1 + step / decay_steps): to half of its peak after "
         "so many steps, whenever the training ends; null: it stays.",

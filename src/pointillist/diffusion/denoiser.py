@@ -86,6 +86,10 @@ class Denoiser(nn.Module):
             h = h + activation(layer(h)) if self.network.residual else activation(layer(h))
         return self.output(h)
 
+    def layers(self) -> list[nn.Linear]:
+        """Return the hidden layers after the first, one as often as it is passed."""
+        return [layer for layer in self.hidden if isinstance(layer, nn.Linear)]
+
     def coefficients(self, alpha: Tensor, sigma: Tensor) -> Coefficients:
         """Return c_skip, c_out, c_in and c_noise of the network's own prediction."""
         network = self.network

@@ -6,12 +6,12 @@ edm's F it is, at low noise, the integrand of the bound of `likelihood.kl_bound`
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from pointillist.diffusion.batches import Batch
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.fast import gradient as fast
 from pointillist.diffusion.optimizers import FlatWeights
 from pointillist.runtime import parallel
 
@@ -54,10 +54,10 @@ def loss_and_gradient(
     parts = [slice(start, start + length) for start in range(0, size, length)]
 
     def of_part(rows: slice) -> tuple[Tensor, Tensor]:
-        part = squared_errors(denoiser, batch.rows(rows)).sum() / (2 * size)
-        return part.detach(), weights.gradient(part)
+        return fast.loss_and_gradient(denoiser, weights, batch.rows(rows), size)
 
-    losses, gradients = zip(*parallel(of_part, parts, device), strict=True)
-    if len(parts) == 1:
-        return losses[0], gradients[0]
-    return torch.stack(losses).sum(), torch.stack(gradients).sum(0)
+    (loss, gradient), *others = parallel(of_part, parts, device)
+    for more_loss, more_gradient in others:
+        loss.add_(more_loss)
+        gradient.add_(more_gradient)
+    return loss, gradient

@@ -71,10 +71,10 @@ class FlatWeights:
         finally:
             self.values.copy_(own)
 
-    def gradient(self, loss: Tensor) -> Tensor:
-        """Return the gradient of a loss by the weights, (P,)."""
-        slopes = torch.autograd.grad(loss, self.parameters)
-        return torch.cat([slope.reshape(-1) for slope in slopes])
+    def views(self, flat: Tensor) -> dict[Tensor, Tensor]:
+        """Return the part of `flat` (P,) that belongs to each parameter, in its shape."""
+        parts = flat.split([p.numel() for p in self.parameters])
+        return {p: part.view_as(p) for p, part in zip(self.parameters, parts, strict=True)}
 
 
 class Adam:

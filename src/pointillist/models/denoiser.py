@@ -55,8 +55,8 @@ class TrainedDenoiser(Stored):
     """Points that were kept from training and truth, and their weights."""
     origin: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
-    max_megabytes, source, threads and device, and `content`, the digest of the file that was read; empty
-    in models of release 0.1.0."""
+    max_megabytes, source and device, and `content`, the digest of the file that was read; empty in models
+    of release 0.1.0."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 

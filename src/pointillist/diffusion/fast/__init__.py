@@ -9,6 +9,7 @@ here                             as it is written
 `fast.features.cos_and_sin`      cos and sin of x @ frequencies.T
 `fast.features.faded_features`   `embeddings.IntegratedFourierFeatures`
 `fast.network.predict`           `denoiser.Denoiser.predict_as_written`
+`fast.gradient`                  autograd of `objectives.loss`
 `fast.posterior.posterior`       `density.posterior_as_written`
 ================================ ==========================================================
 """

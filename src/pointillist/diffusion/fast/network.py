@@ -23,32 +23,39 @@ if TYPE_CHECKING:
 def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor:
     """Return what ``denoiser.predict_as_written`` does, (B, 2)."""
     network = denoiser.network
-    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
-    # Two products, not one of the joined inputs: a time that all points share is embedded once.
-    columns = denoiser.input.weight.shape[1] - time.shape[1]
-    weight_place, weight_time = denoiser.input.weight.split((columns, time.shape[1]), 1)
-    place = c.c_in[..., None] * x
-    embedding = denoiser.embed_input
-    if isinstance(embedding, IntegratedFourierFeatures):
-        place, weight_place = faded_features(
-            place, c.c_in * c.tau, embedding.frequencies, weight_place
-        )
-    else:
-        place = embedding(place)
+    place, weight_place, time, weight_time = entry(denoiser, x, t, c)
     shift = nn.functional.linear(time, weight_time, denoiser.input.bias)
-    h = _activate(torch.addmm(shift, place, weight_place.T), network.activation)
+    # Where no gradient asks for the old numbers again, writing over them spares the memory.
+    over = not torch.is_grad_enabled()
+    h = activate(torch.addmm(shift, place, weight_place.T), network.activation, over)
     for layer in denoiser.hidden:
-        update = _activate(layer(h), network.activation)
+        update = activate(layer(h), network.activation, over)
         h = _add(update, h, network.activation) if network.residual else update
     return denoiser.output(h)
 
 
-def _activate(h: Tensor, activation: str) -> Tensor:
+def entry(
+    denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return what enters the first layer, and the columns of its weight for each: place and time.
+
+    Two products, not one of the joined inputs: a time that all points share is embedded once.
+    """
+    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
+    columns = denoiser.input.weight.shape[1] - time.shape[1]
+    weight_place, weight_time = denoiser.input.weight.split((columns, time.shape[1]), 1)
+    place = c.c_in[..., None] * x
+    embedding = denoiser.embed_input
+    if not isinstance(embedding, IntegratedFourierFeatures):
+        return embedding(place), weight_place, time, weight_time
+    faded = faded_features(place, c.c_in * c.tau, embedding.frequencies, weight_place)
+    return *faded, time, weight_time
+
+
+def activate(h: Tensor, activation: str, over: bool = False) -> Tensor:
+    """Return the activation of h, written `over` it where there is such a form."""
     function = getattr(nn.functional, activation)
-    # Where no gradient asks for the old numbers again, writing over them spares the memory.
-    if torch.is_grad_enabled() or activation == "gelu":
-        return function(h)
-    return function(h, inplace=True)
+    return function(h, inplace=True) if over and activation != "gelu" else function(h)
 
 
 def _add(update: Tensor, h: Tensor, activation: str) -> Tensor:

@@ -78,8 +78,8 @@ class Checkpoints:
         saved = time.monotonic()
         try:
             for report in reports:
-                # A bound is not taken at every report.
-                row = {"step": report.step, "kl_bound_nats": math.nan, **report.metrics}
+                row = {"step": report.step, **report.metrics}
+                row.setdefault("kl_bound_nats", math.nan)  # it is not taken at every report
                 self.record.history.append(row)
                 yield report
                 # At the end the model itself is about to be saved.

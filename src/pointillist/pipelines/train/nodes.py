@@ -23,7 +23,6 @@ def train_denoiser(
     shape: str,
     seed: int,
     device: str,
-    threads: int,
     data: Data,
     schedule: Schedule,
     network: Network,
@@ -51,7 +50,7 @@ def train_denoiser(
         weights=parts.weights,
         covariances=parts.covariances,
         held_out=split(shape_points, held_out=True),
-        origin={**shape_points.attrs.get("origin", {}), "threads": threads, "device": device},
+        origin={**shape_points.attrs.get("origin", {}), "device": device},
     )
     checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
     state = checkpoints.resumed() if resume else None

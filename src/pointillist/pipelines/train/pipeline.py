@@ -18,7 +18,6 @@ def create_pipeline() -> Pipeline:
                     "params:shape",
                     "params:seed",
                     "params:device",
-                    "params:threads",
                     "params:data",
                     "params:schedule",
                     "params:network",
