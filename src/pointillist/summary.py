@@ -99,3 +99,13 @@ def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
     if noise and deviation <= 1.001 * noise:
         return f"{parameters.shape}, noise {noise:g} (exact: {of})"
     return f"{parameters.shape}, {of} as wide as they are apart: deviation {deviation:.2g}"
+
+
+def training(parameters: Parameters, training_history: pd.DataFrame) -> str:
+    """Say in a line why the training ended."""
+    steps, until = int(training_history["step"].iloc[-1]), parameters.training.until
+    last = float(training_history["kl_bound_nats"].iloc[-1])
+    if until is not None and last <= until and steps < parameters.training.steps:
+        return f"{steps:,} steps: its bound is proven to be at most {until:g} nats"
+    goal = "" if until is None else f"; its bound is not proven to be at most {until:g} nats"
+    return f"all {steps:,} steps{goal}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ _PANELS = {
     "trained": "trained denoiser: the network's error too",
 }
 _MARKERS = "os^DvxP"
+# Between two labels, as a fraction of the axis.
+_GAP = 0.06
 _DASHES = ("-", "--", "-.", ":")
 Array = NDArray[np.float64]
 
@@ -38,7 +41,9 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     ----------
     history : DataFrame
         Columns step, loss and loss_floor, one row or more. The floor is the exact denoiser's
-        loss on the same batch; where the targets are exact it is 0, which is said in words.
+        loss on the same batch; where the targets are exact it is 0, which is said in words. With
+        kl_bound_nats, where it was taken, the certified bound is drawn beside them, and with
+        steps_per_second it is said how long that took.
     """
     steps = history["step"].to_numpy(float)
     loss = _positive(history["loss"])
@@ -46,16 +51,50 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     exact = bool((floor <= _ROUNDING).all())
     floor = np.full_like(floor, np.nan) if exact else _positive(floor)
     smooth, smooth_floor = _smoothed(loss), _smoothed(floor)
-    figure = style.sheet(
-        1350, 610, _loss_finding(smooth, smooth_floor), _floor_words(exact, smooth_floor)
-    )
-    axes = _loss_axes(figure, steps, np.concatenate([loss, floor]))
+    bound = _bounds(history)
+    words = _floor_words(exact, smooth_floor) + _bound_reached(history)
+    figure = style.sheet(1350, 610, _loss_finding(smooth, smooth_floor), words)
+    axes = _loss_axes(figure, steps, np.concatenate([loss, floor, bound]))
     axes.plot(steps, loss, ".", color=style.GHOST, markersize=3, zorder=1)
     axes.plot(steps, smooth_floor, color=style.INK, linewidth=1.2, zorder=2)
     axes.plot(steps, smooth, color=style.ACCENT, linewidth=1.8, zorder=3)
     axes.plot(steps[-1:], smooth[-1:], "o", color=style.ACCENT, markersize=5, zorder=3)
     _label_ends(axes, smooth[-1], 0.0 if exact else smooth_floor[-1])
+    if (taken := np.isfinite(bound)).any():
+        colour, last = to_hex(style.PALETTE(0.15)), bound[taken][-1]
+        axes.plot(steps[taken], bound[taken], "o-", color=colour, linewidth=1.2, markersize=4)
+        height = _height(axes, last)
+        if 0 <= height - _height(axes, smooth[-1]) < _GAP:
+            height = _height(axes, smooth[-1]) + _GAP
+        style.note(axes, (1.01, height), f"bound {last:.2g}", colour=colour, size=style.LABEL)
     return figure
+
+
+def _bounds(history: pd.DataFrame) -> Array:
+    """Return the bound at each row, (n,); nan where none was taken."""
+    if "kl_bound_nats" not in history:
+        return np.full(len(history), np.nan)
+    return _positive(history["kl_bound_nats"])
+
+
+def _bound_reached(history: pd.DataFrame) -> str:
+    """Say what the bound came to, after how many steps, and in what time."""
+    bound = _bounds(history)
+    taken = np.flatnonzero(np.isfinite(bound))
+    if not len(taken):
+        return ""
+    steps = history["step"].to_numpy(float)
+    rates = history["steps_per_second"].to_numpy(float)
+    seconds = (np.diff(steps, prepend=0.0) / rates)[: taken[-1] + 1].sum()
+    return (
+        f"; bound: {bound[taken[-1]]:.2g} nats after {steps[taken[-1]]:,.0f} steps, {seconds:.1f} s"
+    )
+
+
+def _height(axes: Axes, value: float) -> float:
+    """Return how high a value stands on a log axis, as a fraction of it."""
+    low, high = np.log(axes.get_ylim())
+    return float((np.log(value) - low) / (high - low))
 
 
 def loss_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
@@ -223,15 +262,13 @@ def _loss_axes(figure: Figure, steps: Array, values: Array) -> Axes:
 
 def _label_ends(axes: Axes, loss: float, floor: float) -> None:
     """Name each curve at its right end, in its colour; close ones are moved apart."""
-    low, high = np.log(axes.get_ylim())
-    # As fractions of the axis; a floor of 0 lies infinitely far down on a log axis.
-    loss_y = (np.log(loss) - low) / (high - low)
-    floor_y = (np.log(floor) - low) / (high - low) if floor > 0 else 0.0
+    # A floor of 0 lies infinitely far down on a log axis.
+    loss_y = _height(axes, loss)
+    floor_y = _height(axes, floor) if floor > 0 else 0.0
     if np.isfinite(loss):
         apart = loss_y - floor_y
-        gap = 0.06
-        if abs(apart) < gap:
-            loss_y = floor_y + (gap if apart >= 0 else -gap)
+        if abs(apart) < _GAP:
+            loss_y = floor_y + (_GAP if apart >= 0 else -_GAP)
         text = f"loss {loss:.3g}"
         style.note(axes, (1.01, loss_y), text, colour=style.ACCENT, size=style.LABEL)
     if np.isfinite(floor):
