@@ -84,12 +84,32 @@ def report(figures: Figures) -> Iterator[str]:
     ratios = [_ratio(run, "sw2") for run in runs.values()]
     yield f"sw2 / floor: mean {mean(ratios):.2f}, worst {max(ratios):.2f} ({worst})."
     yield ""
+    yield _proven(runs)
+    yield ""
     yield from table(
         ("kedro run --pipelines ingest, s", "median", "least", "greatest"),
         (
             (name, *(f"{value[key]:.2f}" for key in ("median", "min", "max")))
             for name, value in figures["ingest"].items()
         ),
+    )
+
+
+def _proven(runs: dict[str, dict[str, float]]) -> str:
+    """Say how many names were learnt to the default goal, and how near the formulas' samples are."""
+    from pointillist.diffusion.config import Training
+    from pointillist.shapes import formulas
+
+    until = Training().until
+    assert until is not None
+    good = [name for name, run in runs.items() if run["kl_bound_nats"] <= until]
+    known = [name for name in runs if name in formulas.NAMES]
+    off = [_ratio(runs[name], "off_manifold") for name in known]
+    among = f", {sum(name in good for name in known)} of the {len(known)} formulas among them"
+    return (
+        f"kl_bound_nats is at most {until:g} for {len(good)} of {len(runs)} names"
+        f"{among if known else ''}."
+        + (f" off_manifold / floor: mean over the formulas {mean(off):.2f}." if off else "")
     )
 
 
