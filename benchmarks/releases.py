@@ -69,7 +69,7 @@ def report(figures: Figures) -> Iterator[str]:
     trainings: dict[str, dict[str, dict[str, float]]] = figures["trainings"]
     sums = [sum(row[side]["seconds"] for row in trainings.values()) for side in ("here", "base")]
     yield (
-        "Training with the defaults, once each, to that commit's bound, or to 0.01 nats where that is more: "
+        "Training with the defaults, once each, to that commit's bound, or to 0.01 nats if that is more: "
         f"{sums[0]:.1f} s over all shapes beside {sums[1]:.1f} s, ratio {sums[0] / sums[1]:.2f}. The "
         "bounds are those of the evaluation, on other draws than the training's proof."
     )
