@@ -111,7 +111,7 @@ def test_run_is_tracked_with_all_that_was_asked_for(finished):
     assert data.tags["shape"] == "dino"
     assert data.tags["device"] in {"cpu", "cuda", "mps"}
     assert data.params["training.steps"] == "30"
-    assert data.params["training.learning_rate"] == "0.005"
+    assert data.params["training.learning_rate"] == "0.0075"
     assert data.params["sampling.sampler"] == "dpmpp_2m_sde"
     assert data.metrics["sw2_floor"] > 0
     losses = client.get_metric_history(info.run_id, "training/loss")
