@@ -3,11 +3,12 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
-from pointillist.diffusion import objectives
+from pointillist.diffusion.batches import Batches
 from pointillist.errors import PointillistError
 from tests.projects import QUICK, kedro, kedro_here, mlflow, run, saved
 
@@ -15,15 +16,16 @@ from tests.projects import QUICK, kedro, kedro_here, mlflow, run, saved
 def test_a_training_that_diverges_says_when_and_where_and_keeps_its_last_good_state(
     project, monkeypatch
 ):
-    sound, calls = objectives.squared_errors, []
+    sound, calls = Batches.__next__, []
 
-    def poisoned(denoiser, batch):
+    def poisoned(batches):
         calls.append(1)
-        errors = sound(denoiser, batch)
+        batch = sound(batches)
         # Log sigma is the time of the default path.
-        return errors / (batch.t[:, None] > -3) if len(calls) >= 25 else errors
+        spoilt = batch.weight / (batch.t[:, None] > -3)
+        return replace(batch, weight=spoilt) if len(calls) >= 25 else batch
 
-    monkeypatch.setattr(objectives, "squared_errors", poisoned)
+    monkeypatch.setattr(Batches, "__next__", poisoned)
     with pytest.raises(PointillistError) as caught:
         run(project, "train")
     first, second = str(caught.value).splitlines()

@@ -100,7 +100,7 @@ def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_a
     assert stop(project, start(project), signal.SIGKILL, after=100) == -9
     kept = states(project)
     for changed, said in (
-        ({"learning_rate": 0.01}, "training.learning_rate: 0.005 there, 0.01 now"),
+        ({"learning_rate": 0.01}, "training.learning_rate: 0.0075 there, 0.01 now"),
         ({"steps": 300}, r"training.steps: 400 there, 300 now \(only more are allowed\)"),
     ):
         with pytest.raises(PointillistError, match=said):
