@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pointillist import shapes
+from pointillist import runtime, shapes
 from pointillist.errors import PointillistError
 from pointillist.models import ReverseChain, TrainedDenoiser
 from pointillist.models.tensors import decode
@@ -140,9 +140,19 @@ def test_run_is_tracked_with_all_that_was_asked_for(finished):
     assert not (project / "mlruns").exists()
 
 
-def test_same_parameters_same_bits(project):
-    for _ in range(2):
-        run(project, tracking=False)
+def test_same_parameters_same_bits_with_any_number_of_threads(project, monkeypatch):
+    monkeypatch.setattr(runtime, "_cores", lambda: 3)
+    # Larger than a part of each kind, so that there is something to share.
+    larger = {
+        "training": QUICK["training"] | {"batch_size": 1200},
+        "sampling": QUICK["sampling"] | {"n_samples": 2500},
+        "evaluation": QUICK["evaluation"] | {"risk_draws": 1200, "ode_draws": 1200},
+    }
+    before = runtime.threads()
+    for threads in (1, 3):
+        run(project, tracking=False, threads=threads, **larger)
+        assert runtime.threads() == threads
+    runtime.use_threads(before)
     first, second = (decode(p.read_bytes(), "x") for p in saved(project, "denoiser")[-2:])
     for name, tensor in first.tensors.items():
         np.testing.assert_array_equal(tensor.numpy(), second.tensors[name].numpy())
