@@ -1,5 +1,6 @@
 """Project settings. https://docs.kedro.org/en/stable/configure/project_settings/."""
 
+import gc
 import warnings
 
 from pointillist import runtime
@@ -12,6 +13,9 @@ from pointillist.tracking import MlflowHooks
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
 runtime.configure()
+
+# What is imported stays: to search all of it for garbage again and again takes a quarter of the start.
+gc.set_threshold(100_000, *gc.get_threshold()[1:])
 
 _recording = MlflowHooks()
 HOOKS = (ProjectHooks(_recording), _recording)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pointillist.datasets.partitions import Partitions, PartitionsDataset
     from pointillist.datasets.shape import ShapeDataset, ShapesDataset
     from pointillist.datasets.states import TrainingStates, TrainingStatesDataset
-    from pointillist.datasets.tables import CompleteCSVDataset
+    from pointillist.datasets.tables import CompleteCSVDataset, ParquetDataset
     from pointillist.datasets.versioned import AtomicDataset, ModelDataset, VersionedFile
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -23,7 +23,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "partitions": ["Partitions", "PartitionsDataset"],
         "shape": ["ShapeDataset", "ShapesDataset"],
         "states": ["TrainingStates", "TrainingStatesDataset"],
-        "tables": ["CompleteCSVDataset"],
+        "tables": ["CompleteCSVDataset", "ParquetDataset"],
         "versioned": ["AtomicDataset", "ModelDataset", "VersionedFile"],
     },
 )
@@ -36,6 +36,7 @@ __all__ = [
     "ModelDataset",
     "ModelsDataset",
     "Package",
+    "ParquetDataset",
     "Partitions",
     "PartitionsDataset",
     "ShapeDataset",
