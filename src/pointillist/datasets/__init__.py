@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from pointillist.datasets.files import AnimationDataset, HtmlDataset
+    from pointillist.datasets.files import AnimationDataset, FigureDataset, HtmlDataset
     from pointillist.datasets.models import ModelsDataset
     from pointillist.datasets.packages import Package
     from pointillist.datasets.partitions import Partitions, PartitionsDataset
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "files": ["AnimationDataset", "HtmlDataset"],
+        "files": ["AnimationDataset", "FigureDataset", "HtmlDataset"],
         "models": ["ModelsDataset"],
         "packages": ["Package"],
         "partitions": ["Partitions", "PartitionsDataset"],
@@ -32,6 +32,7 @@ __all__ = [
     "AnimationDataset",
     "AtomicDataset",
     "CompleteCSVDataset",
+    "FigureDataset",
     "HtmlDataset",
     "ModelDataset",
     "ModelsDataset",

@@ -55,7 +55,6 @@ class MlflowHooks:
         self._config: Any = None
         self._run: _OpenRun | None = None
         self._waiting: _WaitingRun | None = None
-        self._recorded: set[str] = set()
         atexit.register(self._close, "KILLED")
 
     @hook_impl
@@ -89,8 +88,9 @@ class MlflowHooks:
         # A run that was interrupted in this process never came to its end.
         self._close("KILLED")
         parameters = validate(self._config["parameters"])
-        self._recorded = {n for n in pipeline.all_outputs() if _about(catalog, n) is not None}
-        if not parameters.tracking or not self._recorded:
+        outputs = (name for node in pipeline.nodes for name in node.outputs)
+        recorded = any(_about(catalog, name) is not None for name in outputs)
+        if not parameters.tracking or not recorded:
             return
         store = stores.resolve(self._config.get("mlflow", {}), self._project)
         tags = _tags(run_params, parameters, stages.of(pipeline), self._project)
@@ -101,7 +101,11 @@ class MlflowHooks:
             return _OpenRun(store, self._project, tags, started, parameters, pipeline, catalog)
 
         if "raw_shape" in pipeline.inputs():
-            self._waiting = _WaitingRun(open_run, self._open_now, hurried=not store.is_file)
+
+            def concerns(name: str) -> bool:
+                return not store.is_file or _about(catalog, name) is not None
+
+            self._waiting = _WaitingRun(open_run, self._open_now, concerns)
         else:
             self._run = open_run()
 
@@ -110,7 +114,7 @@ class MlflowHooks:
         """Open the run that waited for its shape, if this is to be recorded or the store is a server."""
         if self._waiting is not None:
             self._waiting.listen()
-            if self._waiting.hurried or dataset_name in self._recorded:
+            if self._waiting.concerns(dataset_name):
                 self._open_now()
 
     @hook_impl
@@ -178,11 +182,14 @@ class _WaitingRun:
     """
 
     def __init__(
-        self, open_run: Callable[[], _OpenRun], open_now: Callable[[], None], *, hurried: bool
+        self,
+        open_run: Callable[[], _OpenRun],
+        open_now: Callable[[], None],
+        concerns: Callable[[str], bool],
     ) -> None:
         self.notes: list[Note] = []
-        self.hurried = hurried
-        """Whether it is to be opened as soon as the shape was read."""
+        self.concerns = concerns
+        """Whether it has to be open before a dataset of this name is saved."""
         self.listens = False
         """Whether the shape was read."""
         self._open_run, self._open_now = open_run, open_now

@@ -7,9 +7,7 @@ from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
 
-def draw_scores(
-    denoiser: models.TrainedDenoiser, seed: int, device: str
-) -> rendering.Figure:
+def draw_scores(denoiser: models.TrainedDenoiser, seed: int, device: str) -> rendering.Figure:
     """Draw the learned score beside the exact one, and the denoiser's error, at five noise levels."""
     return rendering.explanations.scores(denoiser, seed, device)
 
