@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import lazy_loader
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
 else:
     # Kedro reads the types of all nodes before it runs any: those of figures shall cost nothing.
     Figure: TypeAlias = Any
