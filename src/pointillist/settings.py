@@ -3,6 +3,9 @@
 import gc
 import warnings
 
+# What is imported stays: to search all of it for garbage again and again takes a quarter of the start.
+gc.set_threshold(100_000, *gc.get_threshold()[1:])
+
 from pointillist import runtime
 from pointillist.config_loader import AnywhereConfigLoader
 from pointillist.hooks import ProjectHooks
@@ -13,9 +16,6 @@ from pointillist.tracking import MlflowHooks
 warnings.filterwarnings("ignore", message=r"\s*register_new_resolver\(\) is deprecated")
 
 runtime.configure()
-
-# What is imported stays: to search all of it for garbage again and again takes a quarter of the start.
-gc.set_threshold(100_000, *gc.get_threshold()[1:])
 
 _recording = MlflowHooks()
 HOOKS = (ProjectHooks(_recording), _recording)
