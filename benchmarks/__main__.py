@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import cast
 
 from benchmarks import machine, record, trials
-from benchmarks.common import FOLDER, PROJECT, Options, Part, parse, say
+from benchmarks.common import BASE, FOLDER, PROJECT, Options, Part, parse, say
 from pointillist.errors import PointillistError, nearest
 
 PARTS = (
     "machine",
     "times",
+    "start",
     "quality",
     "shapes",
     "truth",
@@ -48,6 +49,7 @@ def main() -> None:
         shapes=tuple(arguments.shapes),
         recipe=arguments.recipe,
         overrides=arguments.params,
+        base=arguments.base,
         smoke=arguments.smoke,
     )
     if arguments.params and not {"race", "trials"} & set(names):
@@ -127,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--groups", type=lambda text: text.split(","), default=(), help="groups of trials: a,b"
     )
+    parser.add_argument("--base", default=BASE, help="commit beside which start is measured")
     parser.add_argument(
         "--smoke", action="store_true", help="only try whether it runs; write nothing"
     )

@@ -30,6 +30,9 @@ PROJECT = FOLDER.parent
 HELD_OUT = 100
 """The first seed behind what is reported. Choices are made on the seeds below it (trials.py)."""
 
+BASE = "ce530ac"
+"""The last commit of release 0.1.0."""
+
 SMOKE: dict[str, Any] = {
     "threads": 1,
     "training.steps": 20,
@@ -62,6 +65,8 @@ class Options:
     """Environment of conf/ whose recipe races against the preset."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of that recipe, dotted names."""
+    base: str = BASE
+    """The commit beside which the start is measured."""
     smoke: bool = False
     """Only try whether everything runs: next to no steps, nothing is written."""
 

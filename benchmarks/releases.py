@@ -14,14 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.common import HELD_OUT, PROJECT, Figures, Options, say, summary, table
+from benchmarks.common import BASE, HELD_OUT, PROJECT, Figures, Options, say, summary, table
 
 TITLE = "Beside release 0.1.0"
 
-BASE = "ce530ac"
-"""The last commit of release 0.1.0."""
 _NODE = re.compile(r"^(\w+) +(\w+) +([\d.]+) s$", re.MULTILINE)
 _NODES = {
     "train": "train_denoiser",
@@ -32,22 +31,16 @@ _NODES = {
 
 def measure(options: Options) -> Figures:
     """Return name -> median, least and greatest of each time's ratio to that of the base."""
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "base"
-        _git("worktree", "add", "--detach", str(base), BASE)
-        try:
-            projects = {"base": base, "here": _copy(Path(folder) / "here")}
-            given = ",".join(f"{k}={v}" for k, v in options.shortened.items())
-            # Caches are filled, and the database is made, before anything is timed.
-            for project in projects.values():
-                _run(project, "shape=pi,training.steps=2,rendering.frames=2")
-            pairs = []
-            for repeat in range(options.repeats):
-                pairs.append({name: _run(p, given) for name, p in projects.items()})
-                say(f"releases: pair {repeat + 1} of {options.repeats}")
-            shapes = {name: _trainings(projects, name, options) for name in _names(options)}
-        finally:
-            _git("worktree", "remove", "--force", str(base))
+    with trees(BASE) as projects:
+        given = ",".join(f"{k}={v}" for k, v in options.shortened.items())
+        # Caches are filled, and the database is made, before anything is timed.
+        for project in projects.values():
+            _run(project, "shape=pi,training.steps=2,rendering.frames=2")
+        pairs = []
+        for repeat in range(options.repeats):
+            pairs.append({name: _run(p, given) for name, p in projects.items()})
+            say(f"releases: pair {repeat + 1} of {options.repeats}")
+        shapes = {name: _trainings(projects, name, options) for name in _names(options)}
     ratios = {
         f"{what}, ratio": summary(pair["here"][what] / pair["base"][what] for pair in pairs)
         for what in pairs[0]["here"]
@@ -113,6 +106,18 @@ def _trainings(
         found[name] = {"seconds": seconds, "nats": nats, "error": error}
         say(f"releases: {shape}, {name}: {nats:.4f} nats after {seconds:.1f} s")
     return found
+
+
+@contextmanager
+def trees(commit: str) -> Iterator[dict[str, Path]]:
+    """Check out a commit as "base" and copy this tree as "here", for as long as the block runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder) / "base"
+        _git("worktree", "add", "--detach", str(base), commit)
+        try:
+            yield {"base": base, "here": _copy(Path(folder) / "here")}
+        finally:
+            _git("worktree", "remove", "--force", str(base))
 
 
 def _run(project: Path, parameters: str, *options: str) -> dict[str, float]:

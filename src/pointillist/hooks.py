@@ -136,7 +136,7 @@ class ProjectHooks:
         for node in pipeline.nodes:
             if not node.namespace:
                 logger.warning("The node %s belongs to no stage: give it a namespace.", node.name)
-        for name in sorted(pipeline.outputs() - set(catalog.keys())):
+        for name in sorted(name for name in pipeline.outputs() if name not in catalog):
             logger.warning("%s isn't in the catalog, and is lost when the run ends.", name)
         if "sampling.eta" in self._given:
             sampler = self._parameters.sampling.sampler

@@ -1,6 +1,10 @@
 """Project settings. https://docs.kedro.org/en/stable/configure/project_settings/."""
 
+import gc
 import warnings
+
+# What is imported stays: to search all of it for garbage again and again takes a quarter of the start.
+gc.set_threshold(100_000, *gc.get_threshold()[1:])
 
 from pointillist import runtime
 from pointillist.config_loader import AnywhereConfigLoader

@@ -593,18 +593,3 @@ def test_unreachable_server_is_said_with_the_setting(project):
     assert "MLFLOW_TRACKING_URI" in result.stderr
     assert "--params tracking=false" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_ingest_alone_loads_neither_torch_nor_mlflow(project):
-    code = (
-        "import sys; from pathlib import Path; from kedro.framework.session import KedroSession; "
-        "from kedro.framework.startup import bootstrap_project; p = Path.cwd(); "
-        "bootstrap_project(p); s = KedroSession.create(project_path=p); "
-        "s.run(pipeline_names=['ingest']); "
-        "print([m for m in ('torch', 'mlflow', 'matplotlib') if m in sys.modules])"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True
-    )
-    assert result.stdout.strip().splitlines()[-1] == "[]", result.stderr

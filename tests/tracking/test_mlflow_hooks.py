@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 
 from pointillist import progress, shapes
 from pointillist.datasets import AtomicDataset
+from pointillist.errors import PointillistError
 from pointillist.tracking import MlflowHooks
 
 POINTS = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 4.0]})
@@ -107,6 +108,86 @@ def test_shape_is_recorded_with_its_digest(place):
     (recorded,) = place.runs()[1]
     (shape,) = recorded.inputs.dataset_inputs
     assert shape.dataset.digest == shapes.digest(POINTS[["x", "y"]].to_numpy())
+
+
+def begin(place, work, session="s1"):
+    """Run an ingestion and a training, which calls `work`; the MLflow run waits for a shape."""
+    normalizer = versioned(place.folder, "normalizer", session)
+    normalizer.metadata = None
+    place.run(
+        [
+            node(lambda raw: POINTS, "raw_shape", "shape_points", "ingest"),
+            node(lambda points: {"center": 0}, "shape_points", "normalizer", "ingest"),
+            node(work, "normalizer", "denoiser", "train"),
+        ],
+        session,
+        raw_shape=MemoryDataset(1),
+        shape_points=MemoryDataset(),
+        normalizer=normalizer,
+        denoiser=versioned(place.folder, "denoiser", session, artifact="model"),
+    )
+
+
+def test_a_run_is_opened_by_the_first_measurement_and_misses_nothing(place):
+    place.train("s0")
+    seen = []
+
+    def work(_):
+        progress.report(progress.Progress("Training", 0, 3))
+        progress.tell("resumed_from", "s0")
+        seen.append(len(place.runs()[1]))
+        for step in (1, 2, 3):
+            progress.report(progress.Progress("Training", step, 3, metrics={"loss": step / 4}))
+            seen.append(len(place.runs()[1]))
+        return {}
+
+    begin(place, work)
+    assert seen == [1, 2, 2, 2]
+    client, (before, recorded) = place.runs()
+    losses = client.get_metric_history(recorded.info.run_id, "training/loss")
+    assert [(point.step, point.value) for point in losses] == [(1, 0.25), (2, 0.5), (3, 0.75)]
+    assert recorded.data.tags["resumed_run_id"] == before.info.run_id
+    (shape,) = recorded.inputs.dataset_inputs
+    assert shape.dataset.digest == shapes.digest(POINTS[["x", "y"]].to_numpy())
+    assert recorded.info.start_time < losses[0].timestamp
+    assert progress._listeners == progress._hearers == []
+
+
+def test_a_training_that_fails_before_it_measures_is_recorded(place):
+    def work(_):
+        raise ValueError("no luck")
+
+    with pytest.raises(ValueError, match="no luck"):
+        begin(place, work)
+    (recorded,) = place.runs()[1]
+    assert (recorded.info.status, recorded.data.tags["error"]) == ("FAILED", "no luck")
+    assert recorded.inputs.dataset_inputs
+    assert progress._listeners == progress._hearers == []
+
+
+def test_a_server_is_asked_before_anything_is_written(place, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(PointillistError, match="tracking=false"):
+        begin(place, lambda _: {})
+    assert not list(place.folder.glob("*.json"))
+    assert progress._listeners == progress._hearers == []
+
+
+def test_a_database_that_is_none_ends_the_training_at_its_first_measurement(place):
+    (place.folder / "mlflow.db").write_text("no database")
+    steps = []
+
+    def work(_):
+        for step in (1, 2):
+            progress.report(progress.Progress("Training", step, 2, metrics={"loss": 1.0}))
+            steps.append(step)
+        return {}
+
+    with pytest.raises(PointillistError, match="tracking=false"):
+        begin(place, work)
+    assert steps == []
+    assert not (place.folder / "denoiser.json").exists()
+    assert progress._listeners == progress._hearers == []
 
 
 def model_of(version, **parameters):

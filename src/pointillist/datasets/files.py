@@ -1,4 +1,4 @@
-"""Pages and animations as files; `AtomicDataset` gives them versions."""
+"""Pages, figures and animations as files; `AtomicDataset` gives them versions."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ import base64
 import html
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractDataset
 from kedro_datasets._typing import HTMLPreview, ImagePreview
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-class AnimationDataset(AbstractDataset["bytes | dict[str, bytes]", bytes]):
-    """An animation in one or more formats, side by side: the GIF, which Kedro-Viz shows, and others."""
+
+class _PictureDataset(AbstractDataset[Any, bytes]):
+    """A file that Kedro-Viz shows as a picture."""
 
     def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
 
     def load(self) -> bytes:
-        """Read the GIF."""
+        """Read the file."""
         return self._path.read_bytes()
-
-    def save(self, data: bytes | dict[str, bytes]) -> None:
-        """Write a GIF, or the files by suffix."""
-        formats = {"gif": data} if isinstance(data, bytes) else data
-        for suffix, content in formats.items():
-            self._path.with_suffix(f".{suffix}").write_bytes(content)
 
     def preview(self) -> ImagePreview:
         """Return the picture as Kedro-Viz shows it: base64."""
@@ -34,6 +31,27 @@ class AnimationDataset(AbstractDataset["bytes | dict[str, bytes]", bytes]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._path}
+
+
+class FigureDataset(_PictureDataset):
+    """A figure of matplotlib as PNG.
+
+    That of kedro-datasets imports pyplot, which nothing here uses, before a run begins.
+    """
+
+    def save(self, data: Figure) -> None:
+        """Draw the figure."""
+        data.savefig(self._path, format="png")
+
+
+class AnimationDataset(_PictureDataset):
+    """An animation in one or more formats, side by side: the GIF, which Kedro-Viz shows, and others."""
+
+    def save(self, data: bytes | dict[str, bytes]) -> None:
+        """Write a GIF, or the files by suffix."""
+        formats = {"gif": data} if isinstance(data, bytes) else data
+        for suffix, content in formats.items():
+            self._path.with_suffix(f".{suffix}").write_bytes(content)
 
 
 _NOT_PREVIEWED = re.compile(r'<(\w+)[^<>]* data-preview="no">.*?</\1>', re.DOTALL)

@@ -143,7 +143,7 @@ def _save(
         saved.append(place.load_path)
 
     def draw(file: str, figure: Any) -> None:
-        keep(file, "matplotlib.MatplotlibDataset", figure)
+        keep(file, "pointillist.datasets.FigureDataset", figure)
 
     keep("table.csv", "pointillist.datasets.CompleteCSVDataset", table)
     draw("metric.png", pictures.metric_against(table, sweep.shown, sweep.metric))

@@ -26,7 +26,7 @@ from pointillist import shapes, stages
 from pointillist.errors import reason
 from pointillist.groups import flatten
 from pointillist.parameters import Parameters, validate
-from pointillist.progress import hearing, listening
+from pointillist.progress import Progress, hearing, listening
 from pointillist.shapes.points import split
 from pointillist.tracking import store as stores
 from pointillist.tracking import sweep_runs, sync
@@ -41,6 +41,10 @@ _ALWAYS = {"shape", "shape_file", "text", "seed", "device", "threads"}
 _NEVER = {"tracking", "resume", "run"}
 
 
+Note = Callable[["_OpenRun"], None]
+"""Something that a run is told."""
+
+
 class MlflowHooks:
     """One MLflow run for each `kedro run` one of whose outputs has `mlflow` in its metadata."""
 
@@ -50,7 +54,7 @@ class MlflowHooks:
         self._project = Path()
         self._config: Any = None
         self._run: _OpenRun | None = None
-        self._open: Callable[[], _OpenRun] | None = None
+        self._waiting: _WaitingRun | None = None
         atexit.register(self._close, "KILLED")
 
     @hook_impl
@@ -74,14 +78,18 @@ class MlflowHooks:
     ) -> None:
         """Open a run, unless there is nothing to record.
 
-        Where a shape is read first, that waits until it turned out to be one: a mistyped file leaves
-        nothing behind.
+        Where a shape is read first, that waits until it turned out to be one (a mistyped file leaves
+        nothing behind), and then until there is something to record, if the store is a file: MLflow
+        takes longer to be imported than the way to the first step of the training. A server is asked
+        before anything is written.
         """
-        self.last_run = self._open = None
+        self.last_run = None
+        self._give_up_waiting()
         # A run that was interrupted in this process never came to its end.
         self._close("KILLED")
         parameters = validate(self._config["parameters"])
-        recorded = any(_about(catalog, name) is not None for name in pipeline.all_outputs())
+        outputs = (name for node in pipeline.nodes for name in node.outputs)
+        recorded = any(_about(catalog, name) is not None for name in outputs)
         if not parameters.tracking or not recorded:
             return
         store = stores.resolve(self._config.get("mlflow", {}), self._project)
@@ -93,28 +101,33 @@ class MlflowHooks:
             return _OpenRun(store, self._project, tags, started, parameters, pipeline, catalog)
 
         if "raw_shape" in pipeline.inputs():
-            self._open = open_run
+
+            def concerns(name: str) -> bool:
+                return not store.is_file or _about(catalog, name) is not None
+
+            self._waiting = _WaitingRun(open_run, self._open_now, concerns)
         else:
             self._run = open_run()
 
     @hook_impl(tryfirst=True)
-    def before_dataset_saved(self) -> None:
-        """Open the run that waited for its shape, before the first output is written."""
-        self._open_now()
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Open the run that waited for its shape, if this is to be recorded or the store is a server."""
+        if self._waiting is not None:
+            self._waiting.listen()
+            if self._waiting.concerns(dataset_name):
+                self._open_now()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Record versions and parameters of what an earlier run made."""
         if dataset_name == "denoiser":
             self._open_now()
-        if self._run is not None:
-            self._run.note_loaded(dataset_name, data)
+        self._tell(lambda run: run.note_loaded(dataset_name, data))
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record what the catalog's metadata says is to be recorded."""
-        if self._run is not None:
-            self._run.note_saved(dataset_name, data)
+        self._tell(lambda run: run.note_saved(dataset_name, data))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -124,14 +137,32 @@ class MlflowHooks:
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self, error: Exception) -> None:
         """End the run as failed, with the first line of what went wrong."""
+        if self._waiting is not None and self._waiting.listens:
+            # What went wrong is said, not that the store can't be used either.
+            with suppress(stores.StoreAwayError):
+                self._open_now()
+        self._give_up_waiting()
         if self._run is not None:
             self._run.live.set_tags({"error": reason(error)})
         self._close("FAILED")
 
     def _open_now(self) -> None:
-        if self._open is not None:
-            open_run, self._open = self._open, None
-            self._run = open_run()
+        """Open the run that waits, if one does, and tell it what it missed. Raises StoreAwayError."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._run = waiting.open()
+
+    def _tell(self, note: Note) -> None:
+        """Tell the run something, now or when it is open."""
+        if self._run is not None:
+            note(self._run)
+        elif self._waiting is not None:
+            self._waiting.notes.append(note)
+
+    def _give_up_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.stop()
 
     def _close(self, status: str) -> None:
         run, self._run = self._run, None
@@ -142,6 +173,54 @@ class MlflowHooks:
             self.last_run = run.shown
         except Exception as error:
             logger.warning("MLflow run %s was not closed: %s", run.shown, reason(error))
+
+
+class _WaitingRun:
+    """A run that is not open yet: what it is to be told when it is.
+
+    Once it listens, the first measurement that is reported opens it.
+    """
+
+    def __init__(
+        self,
+        open_run: Callable[[], _OpenRun],
+        open_now: Callable[[], None],
+        concerns: Callable[[str], bool],
+    ) -> None:
+        self.notes: list[Note] = []
+        self.concerns = concerns
+        """Whether it has to be open before a dataset of this name is saved."""
+        self.listens = False
+        """Whether the shape was read."""
+        self._open_run, self._open_now = open_run, open_now
+        self._subscriptions = ExitStack()
+
+    def listen(self) -> None:
+        """Wait for the first measurement from now on."""
+        if not self.listens:
+            self.listens = True
+            self._subscriptions.enter_context(listening(self._listen))
+            self._subscriptions.enter_context(hearing(self._hear))
+
+    def open(self) -> _OpenRun:
+        """Open the run and tell it all. Raises StoreAwayError."""
+        self.stop()
+        run = self._open_run()
+        for note in self.notes:
+            note(run)
+        return run
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        self._subscriptions.close()
+
+    def _listen(self, progress: Progress) -> None:
+        if progress.metrics:
+            self.notes.append(lambda run: run.live.listen(progress))
+            self._open_now()
+
+    def _hear(self, name: str, value: str) -> None:
+        self.notes.append(lambda run: run.hear(name, value))
 
 
 class _OpenRun:
@@ -176,7 +255,7 @@ class _OpenRun:
         self._seen: set[str] = set()
         self._subscriptions = ExitStack()
         self._subscriptions.enter_context(listening(self.live.listen))
-        self._subscriptions.enter_context(hearing(self._hear))
+        self._subscriptions.enter_context(hearing(self.hear))
         self._previous_handler = _handle_sigterm()
         taken = {*stages.parameters(pipeline), *_ALWAYS} - _NEVER
         self.live.log_parameters(flatten(parameters.model_dump(include=taken)))
@@ -213,6 +292,12 @@ class _OpenRun:
             for file in self._catalog.get(name).saved:
                 self.live.log_artifact(file, folder)
 
+    def hear(self, name: str, value: str) -> None:
+        """Link the interrupted training that this run resumes."""
+        if name == "resumed_from":
+            self.live.set_tags({"resumed_from": value})
+            self.live.link("resumed", value)
+
     def close(self, status: str) -> None:
         """Stop listening and end the run."""
         self._subscriptions.close()
@@ -224,12 +309,6 @@ class _OpenRun:
     def _log_shape(self, digest: str) -> None:
         given = self._parameters
         self.live.log_shape(given.shape, digest, given.shape_file or given.text or given.shape)
-
-    def _hear(self, name: str, value: str) -> None:
-        """Link the interrupted training that this run resumes."""
-        if name == "resumed_from":
-            self.live.set_tags({"resumed_from": value})
-            self.live.link("resumed", value)
 
 
 def _about(catalog: CatalogProtocol, name: str) -> Mapping[str, Any] | None:

@@ -72,6 +72,11 @@ class Store:
         """Whether the address is that of a server."""
         return self.tracking_uri.startswith(("http://", "https://"))
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a database in a file: whether it can be used doesn't depend on anybody else."""
+        return self.tracking_uri.startswith("sqlite")
+
     def masked(self, text: str) -> str:
         """Return `text` without the password or token of the address."""
         return masked(text, self.tracking_uri)

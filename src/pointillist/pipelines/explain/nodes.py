@@ -7,19 +7,17 @@ from pointillist.progress import track
 from pointillist.rendering.config import Rendering
 
 
-def draw_scores(
-    denoiser: models.TrainedDenoiser, seed: int, device: str
-) -> rendering.figures.Figure:
+def draw_scores(denoiser: models.TrainedDenoiser, seed: int, device: str) -> rendering.Figure:
     """Draw the learned score beside the exact one, and the denoiser's error, at five noise levels."""
     return rendering.explanations.scores(denoiser, seed, device)
 
 
-def draw_density(denoiser: models.TrainedDenoiser, device: str) -> rendering.figures.Figure:
+def draw_density(denoiser: models.TrainedDenoiser, device: str) -> rendering.Figure:
     """Draw the density of the network's probability-flow ODE beside the true one."""
     return rendering.explanations.density(denoiser, device)
 
 
-def draw_trajectories(denoiser: models.TrainedDenoiser, seed: int) -> rendering.figures.Figure:
+def draw_trajectories(denoiser: models.TrainedDenoiser, seed: int) -> rendering.Figure:
     """Draw trajectories of points: the network's, the exact ones, and those of other schedules."""
     return rendering.explanations.trajectories(denoiser, seed)
 
@@ -29,7 +27,7 @@ def film_training(
     denoiser: models.TrainedDenoiser,
     rendering_: Rendering,
     seed: int,
-) -> tuple[rendering.figures.Figure, bytes]:
+) -> tuple[rendering.Figure, bytes]:
     """Show samples of the network from the same noise at some steps of its training."""
     steps, clouds = rendering.views.snapshot_samples(training_snapshots, denoiser, seed)
     between = max(1, round((rendering_.n_frames - 1) / max(1, len(steps) - 1)))

@@ -55,7 +55,7 @@ def sample_all(
     return pairs
 
 
-def draw_gallery(gallery_points: Clouds, gallery_samples: Pairs) -> rendering.figures.Figure:
+def draw_gallery(gallery_points: Clouds, gallery_samples: Pairs) -> rendering.Figure:
     """Put every shape on one sheet: first those with a model, beside its samples; own shapes ahead."""
     # A word, or a file from elsewhere, is known by its model alone; own files are listed first.
     order = [name for name in gallery_samples if name not in gallery_points] + list(gallery_points)

@@ -26,17 +26,17 @@ def draw_process(
     denoiser: models.TrainedDenoiser,
     rendering_: Rendering,
     seed: int,
-) -> rendering.figures.Figure:
+) -> rendering.Figure:
     """Show both directions at the same noise levels: the shape dissolves, noise becomes the shape."""
     return rendering.views.process(reverse_chain, denoiser, rendering_.point_size, seed)
 
 
-def draw_loss(training_history: pd.DataFrame) -> rendering.figures.Figure:
+def draw_loss(training_history: pd.DataFrame) -> rendering.Figure:
     """Plot the training loss beside its floor: what the exact denoiser scores."""
     return rendering.curves.loss_curve(training_history)
 
 
-def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> rendering.figures.Figure:
+def draw_risk(risk_by_noise: pd.DataFrame, metrics: dict[str, float]) -> rendering.Figure:
     """Show where the network errs: what each noise level adds to the certified bound."""
     return rendering.curves.risk_by_noise(risk_by_noise, metrics)
 
@@ -47,7 +47,7 @@ def draw_samples(
     metrics: dict[str, float],
     rendering_: Rendering,
     seed: int,
-) -> rendering.figures.Figure:
+) -> rendering.Figure:
     """Put the samples beside as many fresh draws of the truth, and each metric beside its floor."""
     return rendering.views.samples_beside_truth(
         samples, denoiser, metrics, rendering_.point_size, seed

@@ -53,7 +53,7 @@ def compare_samplers(
     )
 
 
-def draw_samplers(sampler_table: pd.DataFrame) -> rendering.figures.Figure:
+def draw_samplers(sampler_table: pd.DataFrame) -> rendering.Figure:
     """Plot quality against function evaluations, the solver's error beside the network's."""
     return rendering.curves.sampler_curves(sampler_table)
 
