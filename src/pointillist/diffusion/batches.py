@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -66,15 +66,36 @@ class Batches(Iterator[Batch]):
         if exponent is None and prediction == "edm":
             exponent = EDM_EXPONENT
         self._levels = noise_level_draws(path, density.bandwidth, exponent)
-        self._block: Iterator[Batch] = iter(())
+        self._block: Iterator[tuple[Batch, Tensor]] = iter(())
         self._begin_block()
 
     def __next__(self) -> Batch:
         """Return the next batch."""
+        batch, source = self.draw()
+        if self._training.target == "sample":
+            return batch
+        alpha, sigma = self._path.alpha(batch.t), self._path.sigma(batch.t)
+        return replace(batch, target=self.truth(source).denoise(batch.x, alpha, sigma))
+
+    def draw(self) -> tuple[Batch, Tensor]:
+        """Return the next batch with the points that it was made from, x_0, as target.
+
+        And the index (B,) of the anchor that each came from.
+        """
         if self._taken == _AHEAD:
             self._begin_block()
         self._taken += 1
         return next(self._block)
+
+    def truth(self, source: Tensor) -> GaussianMixture:
+        """Return the mixture that says the exact targets of the batch that was drawn last.
+
+        `source` (B,) is its anchors. Where there are very many, some of them stand for all.
+        """
+        most = self._training.reference_anchors
+        if len(self._density.anchors) <= most:
+            return self._density
+        return reference_mixture(self._density, source, most, self._generator)
 
     def state(self) -> dict[str, Tensor]:
         """Return where the batches are: tensors that `resume` takes, on the CPU."""
@@ -101,11 +122,10 @@ class Batches(Iterator[Batch]):
             self._block_start["position"] = torch.tensor(self._epochs.position)
         self._taken, self._block = 0, self._next_block()
 
-    def _next_block(self) -> Iterator[Batch]:
+    def _next_block(self) -> Iterator[tuple[Batch, Tensor]]:
         """Yield the next batches: Ho et al. 2020, algorithm 1, lines 2 to 4, for all of them at once."""
         density, path, training = self._density, self._path, self._training
-        exact = training.target == "posterior"
-        spread = training.noise_spread if exact else 1.0
+        spread = training.noise_spread if training.target == "posterior" else 1.0
         u = self._draw(_AHEAD).flatten(0, 1)
         if self._epochs is None:
             source = density.anchor_at(u[:, 1])
@@ -113,21 +133,10 @@ class Batches(Iterator[Batch]):
         else:
             x0, source = self._epochs.take(_AHEAD)
         t, weight = self._levels(u[:, 0])
-        alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
-        x = alpha[:, None] * x0 + sigma[:, None] * eps
-        if not exact:
-            yield from map(Batch, *(part.split(self._size) for part in (x, t, x0, weight)))
-            return
-        for i in range(0, len(x), self._size):
-            rows = slice(i, i + self._size)
-            truth = density
-            if len(density.anchors) > training.reference_anchors:
-                truth = reference_mixture(
-                    density, source[rows], training.reference_anchors, self._generator
-                )
-            target = truth.denoise(x[rows], alpha[rows], sigma[rows])
-            yield Batch(x[rows], t[rows], target, weight[rows])
+        x = path.alpha(t)[:, None] * x0 + path.sigma(t)[:, None] * eps
+        parts = (part.split(self._size) for part in (x, t, x0, weight))
+        yield from zip(map(Batch, *parts), source.split(self._size), strict=True)
 
 
 class _Epochs:

@@ -41,6 +41,7 @@ class Denoiser(nn.Module):
     def __init__(self, network: Network, path: Path) -> None:
         super().__init__()
         self.network, self.path = network, path
+        self.bandwidth: float | Tensor = network.bandwidth or 0.0
         self.embed_input, input_size = embeddings.input_embedding(network)
         self.embed_time, time_size = embeddings.time_embedding(network)
         self.input = nn.Linear(input_size + time_size, network.width)
@@ -80,7 +81,7 @@ class Denoiser(nn.Module):
             alpha,
             sigma,
             network.sigma_data,
-            network.bandwidth or 0.0,
+            self.bandwidth,
             network.preconditioned,
         )
 

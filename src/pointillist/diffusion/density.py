@@ -65,6 +65,18 @@ def posterior_as_written(
     return logits.logsumexp(-1), logits.softmax(-1) @ anchors
 
 
+def posterior_mean(
+    x: Tensor, alpha: Tensor, sigma: Tensor, bandwidth: float | Tensor, mean_anchor: Tensor
+) -> Tensor:
+    r"""Return E[x_0 | x_t = x] (B, 2), given :math:`\bar a` (B, 2); `alpha` and `sigma` are (B,).
+
+    All may have dimensions of many mixtures before their own.
+    """
+    tau2 = (alpha * bandwidth) ** 2 + sigma**2
+    blend = alpha * bandwidth**2 / tau2
+    return (sigma**2 / tau2)[..., None] * mean_anchor + blend[..., None] * x
+
+
 @dataclass(frozen=True)
 class GaussianMixture:
     """Gaussians of standard deviation `bandwidth` at `anchors` (N, 2), model coordinates.
@@ -260,8 +272,7 @@ class GaussianMixture:
         if self._ellipses is not None:
             return ellipses.posterior(x, alpha, sigma, self._ellipses).mean
         _, mean_anchor = self._posterior(x, alpha, tau2)
-        blend = alpha * self.bandwidth**2 / tau2
-        return (sigma**2 / tau2)[:, None] * mean_anchor + blend[:, None] * x
+        return posterior_mean(x, alpha, sigma, self.bandwidth, mean_anchor)
 
     def _posterior(self, x: Tensor, alpha: Tensor, tau2: Tensor) -> tuple[Tensor, Tensor]:
         """Log of the sum of the anchors' kernels, (B,), and bar a, their mean under them, (B, 2)."""
@@ -275,10 +286,17 @@ class GaussianMixture:
         sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         return alpha, sigma, (alpha * self.bandwidth) ** 2 + sigma**2
 
-    @cached_property
+    @property
     def _ellipses(self) -> Ellipses | None:
+        return None if self.covariances is None else self.as_ellipses
+
+    @cached_property
+    def as_ellipses(self) -> Ellipses:
+        """The Gaussians as ellipses, which circles are too."""
         if self.covariances is None:
-            return None
+            variances = torch.full_like(self.anchors, self.bandwidth**2)
+            axes = torch.eye(2).to(self.anchors).expand(len(self.anchors), 2, 2)
+            return Ellipses(self.anchors, self._log_weights, variances, axes)
         # On the CPU and in double precision, which not every accelerator has.
         variances, axes = torch.linalg.eigh(self.covariances.cpu().double())
         variances = (variances.clamp(min=0) + self.bandwidth**2).to(self.anchors)

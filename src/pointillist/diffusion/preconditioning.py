@@ -27,7 +27,7 @@ class Coefficients(NamedTuple):
     tau: Tensor
 
 
-def anchor_noise(alpha: Tensor, sigma: Tensor, bandwidth: float) -> Tensor:
+def anchor_noise(alpha: Tensor, sigma: Tensor, bandwidth: float | Tensor) -> Tensor:
     """Return tau, the standard deviation of x_t around alpha times its anchor, of alpha's shape."""
     return ((alpha * bandwidth) ** 2 + sigma**2).sqrt()
 
@@ -37,7 +37,7 @@ def coefficients(
     alpha: Tensor,
     sigma: Tensor,
     sigma_data: float = 1.0,
-    bandwidth: float = 0.0,
+    bandwidth: float | Tensor = 0.0,
     preconditioned: bool = True,
 ) -> Coefficients:
     r"""Return the coefficients by which the output F becomes x_0 = c_skip x_t + c_out F.

@@ -55,6 +55,14 @@ def learning_rate_factor(step: int, training: Training) -> float:
     return min(1.0, rise, fall)
 
 
+def averaging_share(step: int, training: Training) -> float:
+    """Return how far the average of the weights moves towards those after `step`, counted from 0.
+
+    The first steps average over as many weights as there are.
+    """
+    return 1 - min(training.ema, (step + 1) / (step + 10))
+
+
 def train(
     denoiser: Denoiser,
     density: GaussianMixture,
@@ -97,8 +105,7 @@ def train(
         factor = learning_rate_factor(step, training)
         for update in updates:
             update(step, factor)
-        # The first steps average over as many weights as there are.
-        average.lerp_(weights.values, 1 - min(training.ema, (step + 1) / (step + 10)))
+        average.lerp_(weights.values, averaging_share(step, training))
         if reported:
             metrics = {
                 "loss": loss.item(),

@@ -6,6 +6,8 @@ share of the density. Queries are taken block by block, too.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,27 +26,32 @@ _Block = tuple[Tensor, Tensor | None]
 def posterior(
     x: Tensor, anchors: Tensor, log_weights: Tensor | None, alpha: Tensor, tau2: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return what `density.posterior_as_written` does, (B,) and (B, 2)."""
+    """Return what `density.posterior_as_written` does, (B,) and (B, 2).
+
+    All arguments may have dimensions of many mixtures before their own, the same ones.
+    """
     blocks = _anchor_blocks(anchors, log_weights)
-    rows = _rows(len(anchors), x.device)
-    if len(x) <= rows and len(blocks) == 1:
+    rows = _rows(anchors)
+    if x.shape[-2] <= rows and len(blocks) == 1:
         return _of_block(x, alpha, tau2, *blocks[0])
-    queries = zip(x.split(rows), alpha.split(rows), tau2.split(rows), strict=True)
-    parts = [_of_blocks(*query, blocks) for query in queries]
-    return torch.cat([mass for mass, _ in parts]), torch.cat([mean for _, mean in parts])
+    levels = alpha.split(rows, -1), tau2.split(rows, -1)
+    parts = [_of_blocks(*query, blocks) for query in zip(x.split(rows, -2), *levels, strict=True)]
+    masses, means = zip(*parts, strict=True)
+    return torch.cat(masses, -1), torch.cat(means, -2)
 
 
-def _rows(anchors: int, device: torch.device) -> int:
+def _rows(anchors: Tensor) -> int:
     """Return how many queries make a block."""
-    elements = _CPU_BLOCK if device.type == "cpu" else _ACCELERATOR_BLOCK
-    return max(1, elements // min(anchors, _BLOCK_ANCHORS))
+    elements = _CPU_BLOCK if anchors.device.type == "cpu" else _ACCELERATOR_BLOCK
+    *mixtures, n, _ = anchors.shape
+    return max(1, elements // math.prod((*mixtures, min(n, _BLOCK_ANCHORS))))
 
 
 def _anchor_blocks(anchors: Tensor, log_weights: Tensor | None) -> list[_Block]:
-    blocks = anchors.split(_BLOCK_ANCHORS)
+    blocks = anchors.split(_BLOCK_ANCHORS, -2)
     if log_weights is None:
         return [(block, None) for block in blocks]
-    return list(zip(blocks, log_weights.split(_BLOCK_ANCHORS), strict=True))
+    return list(zip(blocks, log_weights.split(_BLOCK_ANCHORS, -1), strict=True))
 
 
 def _of_blocks(
@@ -68,16 +75,16 @@ def _of_block(
     least = energy.detach().amin(-1, keepdim=True)
     kernel = energy.sub_(least).neg_().clamp_(min=_LEAST_EXPONENT).exp_()
     mass = kernel.sum(-1, keepdim=True)
-    return (mass.log() - least)[:, 0], kernel @ anchors / mass
+    return (mass.log() - least)[..., 0], kernel @ anchors / mass
 
 
 def _energy(
     x: Tensor, alpha: Tensor, tau2: Tensor, anchors: Tensor, log_weights: Tensor | None
 ) -> Tensor:
     """|x - alpha a_i|^2 / 2 tau^2 - log pi_i, (B, N); by differences: the expanded square cancels."""
-    precision = torch.rsqrt(2 * tau2)[:, None]
-    scaled, rate = x * precision, alpha[:, None] * precision
-    horizontal = (rate * anchors[:, 0]).sub_(scaled[:, :1])
-    vertical = (rate * anchors[:, 1]).sub_(scaled[:, 1:])
+    precision = torch.rsqrt(2 * tau2)[..., None]
+    scaled, rate = x * precision, alpha[..., None] * precision
+    horizontal = (rate * anchors[..., None, :, 0]).sub_(scaled[..., :1])
+    vertical = (rate * anchors[..., None, :, 1]).sub_(scaled[..., 1:])
     energy = horizontal.square_().addcmul_(vertical, vertical)
-    return energy if log_weights is None else energy.sub_(log_weights)
+    return energy if log_weights is None else energy.sub_(log_weights[..., None, :])
