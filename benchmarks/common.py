@@ -62,6 +62,8 @@ class Options:
     """Environment of conf/ whose recipe races against the preset."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of that recipe, dotted names."""
+    device: str = "cuda"
+    """Device of the gpu part."""
     smoke: bool = False
     """Only try whether everything runs: next to no steps, nothing is written."""
 

@@ -1,6 +1,6 @@
 """Train, sample and measure in this process, step by step as the nodes of `kedro run` do.
 
-The CPU only: what an accelerator does is not measured here.
+On the CPU, unless a device is named.
 """
 
 from __future__ import annotations
@@ -81,19 +81,21 @@ def untrained(parameters: Parameters, density: GaussianMixture, seed: int) -> De
 
 
 def reports(
-    task: Task, seed: int, train: Train = train
+    task: Task, seed: int, train: Train = train, device: torch.device | str = "cpu"
 ) -> tuple[Denoiser, Iterator[TrainingReport]]:
     """Return a denoiser and the iterator that trains it."""
-    denoiser = untrained(task.parameters, task.density, seed)
-    density = task.density.to("cpu", DTYPE)
-    generator = diffusion.devices.generator(seed, "train")
+    denoiser = untrained(task.parameters, task.density, seed).to(device)
+    density = task.density.to(device, DTYPE)
+    generator = diffusion.devices.generator(seed, "train", device)
     return denoiser, train(denoiser, density, task.parameters.training, generator)
 
 
-def learn(task: Task, seed: int, train: Train = train) -> tuple[Denoiser, float]:
+def learn(
+    task: Task, seed: int, train: Train = train, device: torch.device | str = "cpu"
+) -> tuple[Denoiser, float]:
     """Train; return the denoiser and the seconds from parameters and density to last weights."""
     started = time.perf_counter()
-    denoiser, steps = reports(task, seed, train)
+    denoiser, steps = reports(task, seed, train, device)
     for _ in steps:
         pass
     seconds = time.perf_counter() - started
@@ -119,8 +121,9 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
 def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
     """Return kl_bound_nats and its standard error."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
+    device = next(denoiser.parameters()).device
     found = diffusion.likelihood.kl_bound(
-        denoiser,
+        diffusion.devices.reached_from_cpu(denoiser, device),
         task.density,
         denoiser.path,
         diffusion.chains.start_distribution(

@@ -156,7 +156,8 @@ class _Objective(nn.Module):
         self.denoiser, self._weighting = copy.deepcopy(denoiser), weighting
         # A number of one denoiser, a tensor of many.
         del self.denoiser.bandwidth
-        self.denoiser.register_buffer("bandwidth", torch.zeros(()), persistent=False)
+        one = denoiser.output.bias.new_zeros(())
+        self.denoiser.register_buffer("bandwidth", one, persistent=False)
 
     def forward(self, *batch: Tensor) -> Tensor:
         """Return the loss on a batch, given as its fields."""
