@@ -9,7 +9,6 @@ alone, so it becomes what `training.train` would have made of it, but for roundi
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -106,8 +105,8 @@ class _Members:
             stack.grad = slope.unflatten(1, parameter.shape)
             self._numbers[f"denoiser.{name}"] = stack
         for name, buffer in self._objective.denoiser.named_buffers():
-            every = [torch.as_tensor(_named(each, name)).to(buffer) for each in denoisers]
-            self._numbers[f"denoiser.{name}"] = torch.stack(every)
+            every = [torch.as_tensor(_named(each, name), dtype=buffer.dtype) for each in denoisers]
+            self._numbers[f"denoiser.{name}"] = torch.stack(every).to(values.device)
 
     def differentiate(self, batch: Batch) -> Tensor:
         """Set the gradients at a batch of each member, and return their losses, (M,)."""
@@ -153,11 +152,12 @@ class _Objective(nn.Module):
 
     def __init__(self, denoiser: Denoiser, weighting: str) -> None:
         super().__init__()
-        self.denoiser, self._weighting = copy.deepcopy(denoiser), weighting
-        # A number of one denoiser, a tensor of many.
-        del self.denoiser.bandwidth
-        one = denoiser.output.bias.new_zeros(())
-        self.denoiser.register_buffer("bandwidth", one, persistent=False)
+        self._weighting = weighting
+        with torch.device("meta"):
+            self.denoiser = Denoiser(denoiser.network, denoiser.path)
+            # A number of one denoiser, a tensor of many.
+            del self.denoiser.bandwidth
+            self.denoiser.register_buffer("bandwidth", torch.zeros(()), persistent=False)
 
     def forward(self, *batch: Tensor) -> Tensor:
         """Return the loss on a batch, given as its fields."""
@@ -208,7 +208,8 @@ class Mixtures:
         self._anchors = torch.stack([_padded(m.anchors, most, 0.0) for m in members])
         logs = [_padded(member.shares.log(), most, -math.inf) for member in members]
         self._log_weights = torch.stack(logs)
-        self._bandwidths = self._anchors.new_tensor([member.bandwidth for member in members])
+        bandwidths = torch.tensor([member.bandwidth for member in members])
+        self._bandwidths = bandwidths.to(self._anchors)
 
     def denoise(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Return the ideal denoisers' E[x_0 | x_t = x], (M, B, 2); `alpha` and `sigma` are (M, B)."""

@@ -67,7 +67,7 @@ def steps_within(name: str, evaluations: int) -> int:
 
 def _at(level: Level, x: Tensor) -> Tensor:
     """Return the level's time as the scalar tensor that a denoiser takes."""
-    return torch.tensor(level.time, dtype=x.dtype, device=x.device)
+    return x.new_full((), level.time)  # Filled there: a copy of a number would be waited for.
 
 
 def _noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
