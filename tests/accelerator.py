@@ -2,15 +2,15 @@
 
 Whatever passes between it and the host is noted, since that is what a host waits for; and what mixes their
 tensors is refused. Tensors of the host are real. Torch learns of the device for as long as the process lives,
-so tests use it in a process of their own (`apart`).
+so tests use it in a process of their own (`Apart`).
 """
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -22,6 +22,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "fake"
 _COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+
+
+_FAKE = FakeTensorMode()
 
 
 class Generator(torch.Generator):
@@ -38,7 +41,6 @@ class Accelerator(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fake = FakeTensorMode()
         self.crossings: Counter[str] = Counter()
         """What passed between host and device, by operation."""
 
@@ -56,12 +58,15 @@ class Accelerator(TorchDispatchMode):
         if func is torch.ops.aten._local_scalar_dense.default:
             self.crossings["read"] += 1
             return torch.ones((), dtype=tensors[0].dtype).item()
+        if func is torch.ops.aten.equal.default:
+            self.crossings["read"] += 1
+            return True
         if func in _COPIES and not (all(there) and to_device):
             self.crossings["to device" if to_device else "to host"] += 1
             return self._copied(func, tensors, to_device, kwargs)
         if any(tensor.ndim and not of_it for tensor, of_it in zip(tensors, there, strict=True)):
             raise AssertionError(f"{func} mixes tensors of host and device.")
-        with self._fake:
+        with _FAKE:
             return func(*tree_map(self._hidden, args), **tree_map(self._hidden, kwargs))
 
     def _copied(self, func: Any, tensors: list[Tensor], to_device: bool, kwargs: Any) -> Tensor:
@@ -70,21 +75,14 @@ class Accelerator(TorchDispatchMode):
         shape, dtype = tensors[0].shape, kwargs.get("dtype") or tensors[0].dtype
         if not to_device:
             return torch.ones(shape, dtype=dtype)
-        with self._fake:
+        with _FAKE:
             return torch.empty(shape, dtype=dtype, device=NAME)
 
     def _hidden(self, leaf: Any) -> Any:
         """Return a number of the host's, which any device takes, without its value."""
         if isinstance(leaf, Tensor) and leaf.device.type != NAME:
-            return self._fake.from_tensor(leaf)
+            return _FAKE.from_tensor(leaf)
         return leaf
-
-
-@contextmanager
-def accelerator() -> Iterator[Accelerator]:
-    """Let the device be there, in this process."""
-    with Accelerator() as mode:
-        yield mode
 
 
 def _register() -> None:
@@ -93,13 +91,27 @@ def _register() -> None:
     _setup_privateuseone_for_python_backend(NAME)
 
 
+def _tried(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
+    """Return whether a call failed, and its result or the traceback: not every error can be sent."""
+    try:
+        return False, function(*arguments)
+    except Exception:
+        return True, traceback.format_exc()
+
+
 class Apart:
     """A process that has the device."""
 
     def __enter__(self) -> Callable[..., Any]:
         """Return what calls a function there, with its arguments, and returns what that returned."""
         self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_register)
-        return lambda function, *arguments: self._pool.submit(function, *arguments).result()
+
+        def call(*function_and_arguments: Any) -> Any:
+            failed, result = self._pool.submit(_tried, *function_and_arguments).result()
+            assert not failed, result
+            return result
+
+        return call
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()

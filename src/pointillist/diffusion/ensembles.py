@@ -208,7 +208,7 @@ class Mixtures:
         self._anchors = torch.stack([_padded(m.anchors, most, 0.0) for m in members])
         logs = [_padded(member.shares.log(), most, -math.inf) for member in members]
         self._log_weights = torch.stack(logs)
-        bandwidths = torch.tensor([member.bandwidth for member in members])
+        bandwidths = torch.tensor([m.bandwidth for m in members], dtype=torch.float64)
         self._bandwidths = bandwidths.to(self._anchors)
 
     def denoise(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
