@@ -81,7 +81,7 @@ def main() -> None:
 def measure(
     name: str, options: Options, out: Path | None = None, taken: Path | None = None
 ) -> None:
-    """Measure one part, or take its figures from the file `taken`; write them to `out` or into the record."""
+    """Measure one part, or read its figures in `taken`; write them to `out`, or into the record."""
     part = cast(Part, import_module(f"benchmarks.{name}"))
     started = time.perf_counter()
     figures = part.measure(options) if taken is None else json.loads(taken.read_text())
@@ -140,9 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cuda", help="device of gpu")
     parser.add_argument(
-        "--out", type=Path, help="file for the figures of one part, which then stay out of the record"
+        "--out",
+        type=Path,
+        help="file for the figures of one part, which then stay out of the record",
     )
-    parser.add_argument("--taken", type=Path, help="file that --out wrote elsewhere, for the record")
+    parser.add_argument(
+        "--taken", type=Path, help="file that --out wrote elsewhere, for the record"
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="only try whether it runs; write nothing"
     )

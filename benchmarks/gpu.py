@@ -3,9 +3,9 @@
     python -m benchmarks gpu --out figures.json      there; it needs neither Kedro nor MLflow
     python -m benchmarks gpu --taken figures.json    here, to put what was measured there into the record
 
-Times are wall seconds in this process, after a warm-up that loads the device's libraries, with the device
-waited for at both ends. Bounds are taken on the model afterwards, with draws of their own. An ensemble's time
-is that of `ensembles.train_ensemble`, from untrained networks to last weights.
+Times are wall seconds in this process, after a warm-up that loads the device's libraries, with the
+device waited for at both ends. Bounds are taken on the model afterwards, with draws of their own. An
+ensemble's time is that of `ensembles.train_ensemble`, from untrained networks to last weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,20 @@ SEEDS = 8
 POINTS = 1_000_000
 GPU = {"training.batch_size": 8192, "sampling.chunk_size": 1_048_576}
 """What conf/gpu changes, but for the device."""
+COLUMNS = {
+    "training": {"seconds": _SECONDS, "nats": ("kl_bound_nats", ".4f"), "gigabytes": _MEMORY},
+    "stages": {"seconds": _SECONDS, "gigabytes": _MEMORY},
+    "ensembles": {
+        "seconds": _SECONDS,
+        "times one": ("times one", ".2f"),
+        "nats": ("kl_bound_nats, mean", ".4f"),
+        "gigabytes": _MEMORY,
+    },
+}
+"""Section -> figure -> its title and format."""
+
 Rows = Iterator[tuple[str, Figures]]
+_SECONDS, _MEMORY = ("seconds", ".2f"), ("peak memory, GB", ".2f")
 RECIPES: dict[str, dict[str, Any]] = {"defaults": {}, "--env gpu": GPU}
 
 
@@ -44,7 +57,11 @@ def measure(options: Options) -> Figures:
 
     where = devices.resolve(options.device)
     started = time.perf_counter()
-    figures: Figures = {"device": _name(where), "torch": torch.__version__, "cuda": torch.version.cuda}
+    figures: Figures = {
+        "device": _name(where),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+    }
     _learn(_tasks(["dino"], SMOKE)[0], where)  # the warm-up
     for section, part in (
         ("training", _trainings),
@@ -63,28 +80,14 @@ def report(figures: Figures) -> Iterator[str]:
     """Yield what was measured, as tables."""
     yield f"{figures['device']}, torch {figures['torch']}, CUDA {figures['cuda']}."
     yield ""
-    rows = [
-        (name, f"{row['seconds']:.2f}", f"{row['nats']:.4f}", f"{row['gigabytes']:.2f}")
-        for name, row in figures["training"].items()
-    ]
-    yield from table(("training", "seconds", "kl_bound_nats", "peak memory, GB"), rows)
-    rows = [
-        (name, f"{row['seconds']:.2f}", "" if "gigabytes" not in row else f"{row['gigabytes']:.2f}")
-        for name, row in figures["stages"].items()
-    ]
-    yield from table(("then", "seconds", "peak memory, GB"), rows)
-    rows = [
-        (
-            name,
-            f"{row['seconds']:.2f}",
-            f"{row['times one']:.2f}",
-            f"{row['nats']:.4f}",
-            f"{row['gigabytes']:.2f}",
+    for section, columns in COLUMNS.items():
+        yield from table(
+            (section, *(title for title, _ in columns.values())),
+            (
+                (name, *(f"{row[key]:{form}}" for key, (_, form) in columns.items()))
+                for name, row in figures[section].items()
+            ),
         )
-        for name, row in figures["ensembles"].items()
-    ]
-    header = ("many", "seconds", "times one", "kl_bound_nats, mean", "peak memory, GB")
-    yield from table(header, rows)
 
 
 def _trainings(options: Options, where: torch.device) -> Rows:

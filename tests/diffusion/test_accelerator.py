@@ -1,7 +1,7 @@
 """On an accelerator no tensor of the host is mixed in, and the host waits for nothing in between.
 
-Shown on one that isn't there (`tests/accelerator.py`): what passes between the two is counted, and must not
-depend on the number of steps between two reports, or of a chain between two states that are kept.
+Shown on one that isn't there (`tests/accelerator.py`): what passes between the two is counted, and must
+not depend on the number of steps between two reports, or of a chain between two states that are kept.
 """
 
 from collections import Counter

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +82,8 @@ def train_ensemble(
 class _Members:
     """The weights of all members, in one vector, and the losses that follow from them.
 
-    Each parameter's stack (M, ...) is a part of the vector, in the order of one member's `FlatWeights`. So
-    matrices of one shape are a stack, whichever member they are of.
+    Each parameter's stack (M, ...) is a part of the vector, in the order of one member's `FlatWeights`.
+    So matrices of one shape are a stack, whichever member they are of.
     """
 
     def __init__(self, denoisers: Sequence[Denoiser], training: Training) -> None:
@@ -92,7 +93,7 @@ class _Members:
         self._sizes = [parameter.numel() for _, parameter in named]
         by_member = torch.stack([weights.values for weights in flat])
         values = torch.cat([part.flatten() for part in by_member.split(self._sizes, 1)])
-        stacks = [(len(flat) * count, *sides) for count, *sides in flat[0].matrix_shapes]
+        stacks = [(len(flat) * count, m, n) for count, m, n in flat[0].matrix_shapes]
         self.weights = FlatWeights(values, torch.zeros_like(values), stacks)
         self._slopes = self._by_parameter(self.weights.gradients)
         self._limit = training.gradient_clip
@@ -141,7 +142,7 @@ class _Members:
 
 def _named(denoiser: Denoiser, name: str) -> Tensor | float:
     """Return what has a dotted name in a denoiser."""
-    found = denoiser
+    found: Any = denoiser
     for part in name.split("."):
         found = getattr(found, part)
     return found
