@@ -32,7 +32,8 @@ SEEDS = 8
 POINTS = 1_000_000
 GPU = {"training.batch_size": 8192, "sampling.chunk_size": 1_048_576}
 """What conf/gpu changes, but for the device."""
-COLUMNS = {
+_SECONDS, _MEMORY = ("seconds", ".2f"), ("peak memory, GB", ".2f")
+COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
     "training": {"seconds": _SECONDS, "nats": ("kl_bound_nats", ".4f"), "gigabytes": _MEMORY},
     "stages": {"seconds": _SECONDS, "gigabytes": _MEMORY},
     "ensembles": {
@@ -45,7 +46,6 @@ COLUMNS = {
 """Section -> figure -> its title and format."""
 
 Rows = Iterator[tuple[str, Figures]]
-_SECONDS, _MEMORY = ("seconds", ".2f"), ("peak memory, GB", ".2f")
 RECIPES: dict[str, dict[str, Any]] = {"defaults": {}, "--env gpu": GPU}
 
 

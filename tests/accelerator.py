@@ -1,9 +1,9 @@
 """An accelerator that isn't there: its tensors have shapes and no numbers, so it needs no hardware.
 
 Whatever passes between it and the host is noted, since that is what a host waits for; and what mixes
-their tensors is refused. Tensors of the host are real. It is not named cuda, since a build for CPUs knows too
-little of that to differentiate on it. Torch knows of the device for as long as the process lives, so tests use
-it in a process of their own (`Apart`).
+their tensors is refused. Tensors of the host are real. It is not named cuda, since a build for CPUs
+knows too little of that to differentiate on it. Torch knows of the device for as long as the process
+lives, so tests use it in a process of their own (`Apart`).
 """
 
 from __future__ import annotations
