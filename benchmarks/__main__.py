@@ -32,6 +32,7 @@ PARTS = (
     "scaling",
     "sweeps",
     "releases",
+    "ensembles",
     "gpu",
 )
 NAMED = ("gpu",)

@@ -191,17 +191,8 @@ def _learn_ensemble(
     tasks: Sequence[Task], seeds: Sequence[int], where: torch.device
 ) -> list[Denoiser]:
     from benchmarks import learning
-    from pointillist.diffusion import devices
-    from pointillist.diffusion.denoiser import DTYPE
-    from pointillist.diffusion.ensembles import train_ensemble
 
-    pairs = list(zip(tasks, seeds, strict=True))
-    denoisers = [learning.untrained(t.parameters, t.density, seed).to(where) for t, seed in pairs]
-    densities = [task.density.to(where, DTYPE) for task in tasks]
-    generators = [devices.generator(seed, "train", where) for seed in seeds]
-    for _ in train_ensemble(denoisers, densities, tasks[0].parameters.training, generators):
-        pass
-    return [denoiser.eval().requires_grad_(False) for denoiser in denoisers]
+    return learning.learn_ensemble(tasks, seeds, where)
 
 
 def _bounds(tasks: Sequence[Task], denoisers: Sequence[Denoiser]) -> list[float]:

@@ -6,7 +6,7 @@ On the CPU, unless a device is named.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pointillist import diffusion, models, runtime, shapes
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.ensembles import train_ensemble
 from pointillist.diffusion.training import TrainingReport, train
 from pointillist.groups import nested
 from pointillist.parameters import Parameters, validate
@@ -100,6 +101,19 @@ def learn(
         pass
     seconds = time.perf_counter() - started
     return denoiser.eval().requires_grad_(False), seconds
+
+
+def learn_ensemble(
+    tasks: Sequence[Task], seeds: Sequence[int], device: torch.device | str = "cpu"
+) -> list[Denoiser]:
+    """Train a denoiser for each task, of one recipe, and its seed: all of them as one ensemble."""
+    pairs = list(zip(tasks, seeds, strict=True))
+    denoisers = [untrained(task.parameters, task.density, s).to(device) for task, s in pairs]
+    densities = [task.density.to(device, DTYPE) for task in tasks]
+    generators = [diffusion.devices.generator(seed, "train", device) for seed in seeds]
+    for _ in train_ensemble(denoisers, densities, tasks[0].parameters.training, generators):
+        pass
+    return [denoiser.eval().requires_grad_(False) for denoiser in denoisers]
 
 
 def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
