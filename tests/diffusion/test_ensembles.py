@@ -1,5 +1,8 @@
 """Members of an ensemble become what they would have become alone."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -139,6 +142,19 @@ def test_members_that_diverge_are_named():
     denoisers, _, generators = members([first, second, third])
     with pytest.raises(DivergedError, match=r"by step 8 .* members .*: 1\."):
         list(train_ensemble(denoisers, [first, broken, third], SHORT, generators))
+
+
+def test_the_example_of_the_documentation_trains(capsys):
+    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    (example,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        if "train_ensemble" in block
+    )
+    quick = example.replace("Training()", "Training(steps=4, batch_size=16)")
+    assert quick != example
+    exec(quick, {})
+    assert capsys.readouterr().out.startswith("4 tensor([")
 
 
 def test_what_is_not_alike_is_refused_in_words():
