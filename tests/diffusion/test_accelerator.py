@@ -60,6 +60,21 @@ def crossings_of_training(schedule, network, kind, options, steps):
         return there.crossings
 
 
+def steps_after_resuming(options):
+    """Train four steps with a state after two, go on from it, and return at which steps that reports."""
+    with Accelerator():
+        density = mixture(30)
+        placed, training = (
+            density.to(NAME),
+            Training(batch_size=8, steps=4, report_every=2, **options),
+        )
+        reports = train(trainee(DEFAULT, SMALL, density).to(NAME), placed, training, Generator())
+        state = next(reports).state()
+        assert {value.device.type for value in state.values()} == {"cpu"}
+        again = trainee(DEFAULT, SMALL, density).to(NAME)
+        return [report.step for report in train(again, placed, training, Generator(), state)]
+
+
 def crossings_of_an_ensemble(kinds, steps):
     with Accelerator() as there:
         densities = [mixture(10 + 7 * i, kind) for i, kind in enumerate(kinds)]
@@ -127,6 +142,11 @@ def test_between_reports_the_host_waits_for_nothing(apart, schedule, network, ki
     )
     assert many == few
     assert many["read"] > 0
+
+
+@pytest.mark.parametrize("options", [{}, {"dataset_size": 20, "optimizer": "adam"}])
+def test_a_training_there_is_resumed_from_a_state_of_the_hosts(apart, options):
+    assert apart(steps_after_resuming, options) == [4]
 
 
 @pytest.mark.parametrize("kinds", [("alike", "weighted"), ("ellipses", "alike", "weighted")])
