@@ -7,6 +7,7 @@ leaves the others' figures, and its own last ones, where they are.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -32,14 +33,18 @@ PARTS = (
     "scaling",
     "sweeps",
     "releases",
+    "ensembles",
+    "gpu",
 )
+NAMED = ("gpu",)
+"""Parts that are measured only where they are named: they need what few machines have."""
 
 
 def main() -> None:
     """Measure what the command line names."""
     parser = _parser()
     arguments = parser.parse_args()
-    names: list[str] = arguments.parts or list(PARTS)
+    names: list[str] = arguments.parts or [name for name in PARTS if name not in NAMED]
     for name in names:
         if name not in PARTS and names != ["trials"]:
             parser.error(f"part {name!r} is unknown.{nearest(name, PARTS)} {_known()}")
@@ -50,6 +55,7 @@ def main() -> None:
         recipe=arguments.recipe,
         overrides=arguments.params,
         base=arguments.base,
+        device=arguments.device,
         smoke=arguments.smoke,
     )
     if arguments.params and not {"race", "trials"} & set(names):
@@ -64,22 +70,28 @@ def main() -> None:
             parser.error(f"group {group!r} is unknown.{nearest(group, groups)} Known: {groups}.")
     if names == ["trials"]:
         trials.run(options, arguments.groups)
+    elif (arguments.out or arguments.taken) and len(names) > 1:
+        parser.error("--out and --taken are for a part alone.")
     elif len(names) == 1:
         try:
-            measure(names[0], options)
+            measure(names[0], options, arguments.out, arguments.taken)
         except PointillistError as error:
             sys.exit(str(error))
     else:
         sys.exit(_measure_each(names))
 
 
-def measure(name: str, options: Options) -> None:
-    """Measure one part and write it into the record."""
+def measure(
+    name: str, options: Options, out: Path | None = None, taken: Path | None = None
+) -> None:
+    """Measure one part, or read its figures in `taken`; write them to `out`, or into the record."""
     part = cast(Part, import_module(f"benchmarks.{name}"))
     started = time.perf_counter()
-    figures = part.measure(options)
+    figures = part.measure(options) if taken is None else json.loads(taken.read_text())
     say(f"{name}: done in {time.perf_counter() - started:.0f} s")
-    if options.smoke:
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=1) + "\n")
+    if options.smoke or out is not None:
         print("\n".join(part.report(figures)))
         return
     path = FOLDER / "results.json"
@@ -130,6 +142,15 @@ def _parser() -> argparse.ArgumentParser:
         "--groups", type=lambda text: text.split(","), default=(), help="groups of trials: a,b"
     )
     parser.add_argument("--base", default=BASE, help="commit beside which start is measured")
+    parser.add_argument("--device", default="cuda", help="device of gpu")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file for the figures of one part, which then stay out of the record",
+    )
+    parser.add_argument(
+        "--taken", type=Path, help="file that --out wrote elsewhere, for the record"
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="only try whether it runs; write nothing"
     )

@@ -67,6 +67,8 @@ class Options:
     """Parameters of that recipe, dotted names."""
     base: str = BASE
     """The commit beside which the start is measured."""
+    device: str = "cuda"
+    """Device of the gpu part."""
     smoke: bool = False
     """Only try whether everything runs: next to no steps, nothing is written."""
 

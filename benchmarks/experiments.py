@@ -169,7 +169,7 @@ def planned(
     rates = {"learning_rate": 5e-3, "muon_learning_rate": 0.025}
     with (
         patch.object(training_module, "learning_rate_factor", factor),
-        patch.object(training_module, "_share_of_newest", share),
+        patch.object(training_module, "averaging_share", share),
     ):
         yield from train(denoiser, density, training.model_copy(update=rates), generator)
 
@@ -248,7 +248,7 @@ def _loop(
         loss.backward()
         update(learning_rate_factor(step, training))
         with torch.no_grad():
-            torch._foreach_lerp_(average, weights, training_module._share_of_newest(step, training))
+            torch._foreach_lerp_(average, weights, training_module.averaging_share(step, training))
     with torch.no_grad():
         torch._foreach_copy_(weights, average)
     flat = torch.nn.utils.parameters_to_vector(average)

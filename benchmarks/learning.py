@@ -1,12 +1,12 @@
 """Train, sample and measure in this process, step by step as the nodes of `kedro run` do.
 
-The CPU only: what an accelerator does is not measured here.
+On the CPU, unless a device is named.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pointillist import diffusion, models, runtime, shapes
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import DTYPE, Denoiser
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.ensembles import train_ensemble
 from pointillist.diffusion.training import TrainingReport, train
 from pointillist.groups import nested
 from pointillist.parameters import Parameters, validate
@@ -81,23 +82,38 @@ def untrained(parameters: Parameters, density: GaussianMixture, seed: int) -> De
 
 
 def reports(
-    task: Task, seed: int, train: Train = train
+    task: Task, seed: int, train: Train = train, device: torch.device | str = "cpu"
 ) -> tuple[Denoiser, Iterator[TrainingReport]]:
     """Return a denoiser and the iterator that trains it."""
-    denoiser = untrained(task.parameters, task.density, seed)
-    density = task.density.to("cpu", DTYPE)
-    generator = diffusion.devices.generator(seed, "train")
+    denoiser = untrained(task.parameters, task.density, seed).to(device)
+    density = task.density.to(device, DTYPE)
+    generator = diffusion.devices.generator(seed, "train", device)
     return denoiser, train(denoiser, density, task.parameters.training, generator)
 
 
-def learn(task: Task, seed: int, train: Train = train) -> tuple[Denoiser, float]:
+def learn(
+    task: Task, seed: int, train: Train = train, device: torch.device | str = "cpu"
+) -> tuple[Denoiser, float]:
     """Train; return the denoiser and the seconds from parameters and density to last weights."""
     started = time.perf_counter()
-    denoiser, steps = reports(task, seed, train)
+    denoiser, steps = reports(task, seed, train, device)
     for _ in steps:
         pass
     seconds = time.perf_counter() - started
     return denoiser.eval().requires_grad_(False), seconds
+
+
+def learn_ensemble(
+    tasks: Sequence[Task], seeds: Sequence[int], device: torch.device | str = "cpu"
+) -> list[Denoiser]:
+    """Train a denoiser for each task, of one recipe, and its seed: all of them as one ensemble."""
+    pairs = list(zip(tasks, seeds, strict=True))
+    denoisers = [untrained(task.parameters, task.density, s).to(device) for task, s in pairs]
+    densities = [task.density.to(device, DTYPE) for task in tasks]
+    generators = [diffusion.devices.generator(seed, "train", device) for seed in seeds]
+    for _ in train_ensemble(denoisers, densities, tasks[0].parameters.training, generators):
+        pass
+    return [denoiser.eval().requires_grad_(False) for denoiser in denoisers]
 
 
 def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
@@ -119,8 +135,9 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
 def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
     """Return kl_bound_nats and its standard error."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation
+    device = next(denoiser.parameters()).device
     found = diffusion.likelihood.kl_bound(
-        denoiser,
+        diffusion.devices.reached_from_cpu(denoiser, device),
         task.density,
         denoiser.path,
         diffusion.chains.start_distribution(

@@ -32,9 +32,8 @@ def report(figures: Figures) -> Iterator[str]:
     yield ", ".join(f"{name} {value}" for name, value in figures.items() if value) + "."
     yield ""
     if figures["accelerator"] is None:
-        yield "No accelerator was available: nothing is measured there."
-    else:
-        yield "Everything below is measured on the CPU."
+        yield "No accelerator was available here."
+    yield "Everything below is measured on the CPU, but for a section that names another device."
     yield ""
 
 

@@ -26,8 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 PROJECT = Path(__file__).parent.parent
 QUICK = ("diffusion", "models", "shapes", "test_command_line.py", "test_parameters.py")
-# What these tests do by design: trainings, sheets of pictures, a thousand points.
+# What these tests do by design: trainings, processes, sheets of pictures, a thousand points.
 SLOW = (
+    "test_accelerator.py",
     "test_bandwidths.py",
     "test_coarse.py",
     "test_metrics.py",

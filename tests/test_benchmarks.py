@@ -7,7 +7,7 @@ import torch
 from kedro.framework.startup import bootstrap_project
 
 from benchmarks import __main__ as command
-from benchmarks import common, experiments, learning, machine, quality, race
+from benchmarks import common, experiments, gpu, learning, machine, quality, race
 from pointillist.groups import nested
 
 NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
@@ -93,6 +93,27 @@ def test_record_of_another_machine_is_not_mixed_in(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "measure", lambda options: {"cores": 2, "accelerator": None})
     command.measure("machine", common.Options())
     assert set(json.loads((tmp_path / "results.json").read_text())) == {"machine"}
+
+
+def test_figures_that_were_measured_elsewhere_enter_the_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(machine, "measure", lambda options: {"cores": 1, "accelerator": None})
+    row = {"seconds": 1.5, "gigabytes": 0.25, "nats": 0.0123, "times one": 1.75}
+    figures = {
+        "device": "Some GPU",
+        "torch": "2",
+        "cuda": "13",
+        **{section: {f"{section} of dino": row} for section in gpu.COLUMNS},
+    }
+    monkeypatch.setattr(gpu, "measure", lambda options: figures)
+    kept = tmp_path / "figures.json"
+    command.measure("gpu", common.Options(), out=kept)
+    assert not (tmp_path / "results.json").exists()
+    command.measure("gpu", common.Options(), taken=kept)
+    assert json.loads((tmp_path / "results.json").read_text())["gpu"] == figures
+    report = (tmp_path / "results.md").read_text()
+    assert "Some GPU, torch 2, CUDA 13." in report
+    assert "| ensembles of dino | 1.50 | 1.75 | 0.0123 | 0.25 |" in report
 
 
 def test_parameters_are_read_as_on_kedros_command_line():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pointillist.diffusion.config import Network, Sampling, Schedule, Training
     from pointillist.diffusion.denoiser import Denoiser, exact_denoiser, fitted, initialize
     from pointillist.diffusion.density import GaussianMixture
+    from pointillist.diffusion.ensembles import train_ensemble
     from pointillist.diffusion.schedules import make_path
     from pointillist.diffusion.training import train
     from pointillist.errors import PointillistError
@@ -34,6 +35,7 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
         "diffusion.density": ["GaussianMixture"],
         "diffusion.chains": ["draw", "reverse_chain"],
         "diffusion.schedules": ["make_path"],
+        "diffusion.ensembles": ["train_ensemble"],
         "diffusion.training": ["train"],
         "errors": ["PointillistError"],
         "diffusion.config": ["Network", "Sampling", "Schedule", "Training"],

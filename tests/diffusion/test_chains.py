@@ -1,6 +1,7 @@
 """A chain starts right, goes through the levels that were asked for, and keeps what it should."""
 
 import logging
+import warnings
 import weakref
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 import torch
 
 from pointillist.diffusion import chains
-from pointillist.diffusion.config import Sampling, Schedule
-from pointillist.diffusion.denoiser import exact_denoiser
+from pointillist.diffusion.config import Network, Sampling, Schedule
+from pointillist.diffusion.denoiser import exact_denoiser, initialize
 from pointillist.diffusion.samplers import SAMPLERS
 from pointillist.diffusion.schedules import CLEAN, make_path, noise_levels
 
@@ -96,3 +97,28 @@ def test_merged_steps_are_said(caplog, rho, left):
     with caplog.at_level(logging.WARNING):
         chains.warn_of_surprises(path, Sampling(steps=1000, rho=rho))
     assert (f"{left} steps remain" in caplog.text) == (left < 1000)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", ["log_uniform", "linear"])
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_within_a_chain_an_accelerator_is_not_waited_for(ring, sampler, kind):
+    """However many steps there are, the waits are those of its start and its end."""
+    denoiser = initialize(Network(width=16, depth=1), make_path(Schedule(kind=kind)), 0).cuda()
+    denoiser.requires_grad_(False)
+
+    def waits(steps):
+        sampling = Sampling(n_samples=100, steps=steps, sampler=sampler)
+        generator = torch.Generator("cuda").manual_seed(0)
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                chains.draw(denoiser, ring, sampling, generator)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return len(caught)
+
+    waits(2)
+    assert waits(24) == waits(6)

@@ -40,6 +40,11 @@ class Batch:
     weight: Tensor
     """Weight of the squared error, (B, 1): the importance weight of the noise level among it."""
 
+    def split(self, size: int) -> Iterator[Batch]:
+        """Yield it in batches of so many points."""
+        for start in range(0, len(self.x), size):
+            yield self.rows(slice(start, start + size))
+
     def rows(self, chosen: slice) -> Batch:
         """Return some of the points."""
         return Batch(
@@ -107,29 +112,32 @@ class Batches(Iterator[Batch]):
         if self._epochs is not None:
             self._block_start["order"] = self._epochs.order
             self._block_start["position"] = torch.tensor(self._epochs.position)
-        self._taken, self._block = 0, iter(parallel(self._made, self._drawn(), self._device))
-
-    @property
-    def _device(self) -> torch.device:
-        return self._density.anchors.device
+        made = parallel(self._made, self._drawn(), self._density.anchors.device)
+        self._taken = 0
+        self._block = (batch for block in made for batch in block.split(self._size))
 
     def _drawn(self) -> list[_Draw]:
         """Draw what chance decides about the next batches, in the order of the batches."""
-        density, training = self._density, self._training
-        numbers = uniform_draws(_AHEAD, self._size, training.draws, self._generator)
+        density, training, size = self._density, self._training, self._size
+        u = uniform_draws(_AHEAD, size, training.draws, self._generator).flatten(0, 1)
         if self._epochs is None:
-            drawn = [_Draw(u, density.anchor_at(u[:, 1])) for u in numbers]
+            x0, source = None, density.anchor_at(u[:, 1])
         else:
-            places = self._epochs.take(_AHEAD)
-            drawn = [_Draw(u, source, x0) for u, (x0, source) in zip(numbers, places, strict=True)]
-        if training.target == "posterior" and len(density.anchors) > training.reference_anchors:
-            size = training.reference_anchors
+            x0, source = self._epochs.take(_AHEAD)
+        some = training.target == "posterior" and len(density.anchors) > training.reference_anchors
+        if density.anchors.device.type != "cpu" and not some:
+            # There, starting an operation takes longer than the operation.
+            return [_Draw(u, source, x0)]
+        x0s = [None] * _AHEAD if x0 is None else x0.split(size)
+        drawn = [_Draw(*of) for of in zip(u.split(size), source.split(size), x0s, strict=True)]
+        if some:
+            most = training.reference_anchors
             for draw in drawn:
-                draw.truth = reference_mixture(density, draw.source, size, self._generator)
+                draw.truth = reference_mixture(density, draw.source, most, self._generator)
         return drawn
 
     def _made(self, draw: _Draw) -> Batch:
-        """Make a batch: Ho et al. 2020, algorithm 1, lines 2 to 4."""
+        """Make the points of a draw: Ho et al. 2020, algorithm 1, lines 2 to 4."""
         path, u, x0 = self._denoiser.path, draw.u, draw.x0
         exact = self._training.target == "posterior"
         if x0 is None:
@@ -146,7 +154,7 @@ class Batches(Iterator[Batch]):
 
 @dataclass
 class _Draw:
-    """What chance decides about a batch."""
+    """What chance decides about a batch, or several."""
 
     u: Tensor
     """Uniform numbers (B, 7)."""
@@ -195,15 +203,16 @@ class _Epochs:
         self.position = 0
         """Points of this epoch that were taken."""
 
-    def take(self, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the points and anchors of each of the next `batches` batches."""
-        x0, source = self._points
+    def take(self, batches: int) -> tuple[Tensor, Tensor]:
+        """Return the points and anchors of the next `batches` batches."""
+        index = []
         for _ in range(batches):
             if self.position >= min(self._used, len(self.order)):
                 self._shuffle()
-            index = self.order[self.position : self.position + self._batch_size]
+            index.append(self.order[self.position : self.position + self._batch_size])
             self.position += self._batch_size
-            yield x0[index], source[index]
+        chosen = torch.cat(index)
+        return self._points[0][chosen], self._points[1][chosen]
 
 
 def reference_mixture(

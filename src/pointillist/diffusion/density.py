@@ -295,9 +295,10 @@ class GaussianMixture:
 
 
 def _all_covariances(matrices: Tensor) -> bool:
+    matrices = matrices.cpu().double()
     if not (matrices.isfinite().all() and torch.equal(matrices, matrices.mT)):
         return False
-    least = torch.linalg.eigvalsh(matrices.cpu().double())[:, 0]
+    least = torch.linalg.eigvalsh(matrices)[:, 0]
     return bool((least >= -1e-6 * matrices.abs().max()).all())
 
 

@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -67,7 +68,8 @@ def steps_within(name: str, evaluations: int) -> int:
 
 def _at(level: Level, x: Tensor) -> Tensor:
     """Return the level's time as the scalar tensor that a denoiser takes."""
-    return torch.tensor(level.time, dtype=x.dtype, device=x.device)
+    # Filled where it is: for a copy the host would wait.
+    return x.new_full((), cast(float, level.time))
 
 
 def _noise_like(x: Tensor, generator: torch.Generator) -> Tensor:

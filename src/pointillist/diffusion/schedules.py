@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
@@ -56,6 +57,19 @@ class Path(Protocol):
         """Time on the scale of discrete steps, which the embeddings of the originals expect."""
 
 
+class _Copies:
+    """A tensor on every device that asks for it, copied there once: a host waits for a copy."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self._copies = tensor, {tensor.device: tensor}
+
+    def on(self, device: torch.device) -> Tensor:
+        """Return it on `device`."""
+        if device not in self._copies:
+            self._copies[device] = self._tensor.to(device)
+        return self._copies[device]
+
+
 @dataclass(frozen=True)
 class DiscretePath:
     """Variance-preserving path of T steps; its time is the integer step 0 … T - 1.
@@ -79,8 +93,7 @@ class DiscretePath:
 
     def time(self, noise_ratio: Tensor) -> Tensor:
         """Return the step whose log noise ratio is nearest."""
-        table = 0.5 * torch.log1p(-self.alphas_cumprod) - 0.5 * torch.log(self.alphas_cumprod)
-        between = ((table[1:] + table[:-1]) / 2).to(noise_ratio.device)
+        between = self._between.on(noise_ratio.device)
         return torch.bucketize(noise_ratio.log().to(between), between).to(noise_ratio.dtype)
 
     def timestep(self, t: Tensor) -> Tensor:
@@ -88,7 +101,18 @@ class DiscretePath:
         return t
 
     def _table(self, t: Tensor) -> Tensor:
-        return self.alphas_cumprod.to(t.device)[t.long()].to(t.dtype)
+        # In brackets, an index of no dimensions would be read by the host.
+        steps = self._alphas_cumprod.on(t.device).index_select(0, t.long().reshape(-1))
+        return steps.view(t.shape).to(t.dtype)
+
+    @cached_property
+    def _alphas_cumprod(self) -> _Copies:
+        return _Copies(self.alphas_cumprod)
+
+    @cached_property
+    def _between(self) -> _Copies:
+        table = 0.5 * torch.log1p(-self.alphas_cumprod) - 0.5 * torch.log(self.alphas_cumprod)
+        return _Copies((table[1:] + table[:-1]) / 2)
 
 
 @dataclass(frozen=True)

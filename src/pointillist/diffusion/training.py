@@ -105,7 +105,7 @@ def train(
             raise DivergedError(_divergence(denoiser, batch, step, loss), before)
         factor = learning_rate_factor(step, training)
         parallel(lambda update: update(step, factor), updates, weights.values.device)  # noqa: B023
-        average.lerp_(weights.values, _share_of_newest(step, training))
+        average.lerp_(weights.values, averaging_share(step, training))
         if reported:
             metrics = {
                 "loss": loss.item(),
@@ -126,7 +126,7 @@ def train(
     weights.values.copy_(average)
 
 
-def _share_of_newest(step: int, training: Training) -> float:
+def averaging_share(step: int, training: Training) -> float:
     """Return what the weights after `step`, counted from 0, count in their average so far."""
     if training.averaging is None:
         return 1.0

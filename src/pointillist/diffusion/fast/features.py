@@ -34,7 +34,7 @@ def faded_features(
     """
     if deviation.ndim:
         fading = (
-            _exponents(deviation.reshape(-1, 1), frequencies).clamp_(min=_LEAST_EXPONENT).exp_()
+            _exponents(deviation.reshape(-1, 1), frequencies).clamp_min_(_LEAST_EXPONENT).exp_()
         )
         features = cos_and_sin(x, frequencies)
         features.unflatten(-1, (2, -1)).mul_(fading[:, None])
