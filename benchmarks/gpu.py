@@ -32,6 +32,8 @@ SEEDS = 8
 POINTS = 1_000_000
 GPU = {"training.batch_size": 8192, "sampling.chunk_size": 1_048_576}
 """What conf/gpu changes, but for the device."""
+FIXED = {"training.until": None, "training.steps": 1200}
+"""Trainings that are compared with ensembles make as many steps, whatever their bounds."""
 _SECONDS, _MEMORY = ("seconds", ".2f"), ("peak memory, GB", ".2f")
 COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
     "training": {"seconds": _SECONDS, "nats": ("kl_bound_nats", ".4f"), "gigabytes": _MEMORY},
@@ -137,7 +139,7 @@ def _evaluation(options: Options, where: torch.device) -> Rows:
 
 def _seeds(options: Options, where: torch.device) -> Rows:
     """Train a sweep's worth of models of one shape, one after the other and as one ensemble."""
-    (task,) = _tasks(["dino"], options.shortened)
+    (task,) = _tasks(["dino"], {**FIXED, **options.shortened})
     seeds = range(HELD_OUT, HELD_OUT + (2 if options.smoke else SEEDS))
     tasks = [task] * len(seeds)
     one = _timed(partial(_learn, task, where), where)["seconds"]
@@ -154,7 +156,8 @@ def _shapes(options: Options, where: torch.device) -> Rows:
 
     for recipe, overrides in RECIPES.items():
         tasks = _tasks(
-            STARTERS[:3] if options.smoke else STARTERS, {**overrides, **options.shortened}
+            STARTERS[:3] if options.smoke else STARTERS,
+            {**FIXED, **overrides, **options.shortened},
         )
         # The shape with the most points is the slowest of them.
         largest = max(tasks, key=lambda task: len(task.density.anchors))

@@ -133,7 +133,7 @@ def crossings_of_divergences(kind, nodes):
         (DEFAULT, SMALL, "alike", {"target": "sample", "dataset_size": 20, "draws": "shared"}),
         (LINEAR, ORIGINAL, "alike", {"optimizer": "adam", "draws": "shared"}),
         (LINEAR, SMALL, "alike", {"noise_exponent": 0.5, "weighting": "likelihood"}),
-        (Schedule(kind="rectified_flow"), SMALL, "alike", {"draws": "independent", "ema": 0.0}),
+        (Schedule(kind="rectified_flow"), SMALL, "alike", {"draws": "independent", "averaging": None}),
     ],
 )
 def test_between_reports_the_host_waits_for_nothing(apart, schedule, network, kind, options):
