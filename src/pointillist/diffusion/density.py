@@ -139,9 +139,19 @@ class GaussianMixture:
         return GaussianMixture(anchors, self.bandwidth, self.weights, covariances)
 
     def of(self, index: Tensor) -> GaussianMixture:
-        """Return the mixture of the anchors at `index` (M,), all of one weight."""
-        covariances = None if self.covariances is None else self.covariances[index]
-        return GaussianMixture(self.anchors[index], self.bandwidth, None, covariances)
+        """Return the mixture of the anchors at `index` (M,), all of one weight.
+
+        Its parts were checked with the whole, and their axes are known: no accelerator is waited for.
+        """
+        some = GaussianMixture(self.anchors[index], self.bandwidth)
+        if self.covariances is None:
+            return some
+        whole = self.as_ellipses
+        ellipses = Ellipses(
+            some.anchors, some.shares.log(), whole.variances[index], whole.axes[index]
+        )
+        vars(some).update(covariances=self.covariances[index], as_ellipses=ellipses)
+        return some
 
     @property
     def shares(self) -> Tensor:
@@ -295,7 +305,8 @@ class GaussianMixture:
         """The Gaussians as ellipses, which circles are too."""
         if self.covariances is None:
             variances = torch.full_like(self.anchors, self.bandwidth**2)
-            axes = torch.eye(2).to(self.anchors).expand(len(self.anchors), 2, 2)
+            eye = torch.eye(2, dtype=self.anchors.dtype, device=self.anchors.device)
+            axes = eye.expand(len(self.anchors), 2, 2)
             return Ellipses(self.anchors, self._log_weights, variances, axes)
         # On the CPU and in double precision, which not every accelerator has.
         variances, axes = torch.linalg.eigh(self.covariances.cpu().double())

@@ -209,8 +209,8 @@ class Mixtures:
         self._anchors = torch.stack([_padded(m.anchors, most, 0.0) for m in members])
         logs = [_padded(member.shares.log(), most, -math.inf) for member in members]
         self._log_weights = torch.stack(logs)
-        bandwidths = torch.tensor([m.bandwidth for m in members], dtype=torch.float64)
-        self._bandwidths = bandwidths.to(self._anchors)
+        bandwidths = [member.anchors.new_full((1,), member.bandwidth) for member in members]
+        self._bandwidths = torch.stack(bandwidths)  # (M, 1)
 
     def denoise(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Return the ideal denoisers' E[x_0 | x_t = x], (M, B, 2); `alpha` and `sigma` are (M, B)."""
@@ -218,10 +218,9 @@ class Mixtures:
             return torch.vmap(lambda *of: ellipses.posterior(*of).mean)(
                 x, alpha, sigma, self._ellipses
             )
-        bandwidths = self._bandwidths[:, None]
-        tau2 = (alpha * bandwidths) ** 2 + sigma**2
+        tau2 = (alpha * self._bandwidths) ** 2 + sigma**2
         _, mean_anchors = posterior(x, self._anchors, self._log_weights, alpha, tau2)
-        return posterior_mean(x, alpha, sigma, bandwidths, mean_anchors)
+        return posterior_mean(x, alpha, sigma, self._bandwidths, mean_anchors)
 
     @cached_property
     def _ellipses(self) -> Ellipses | None:
