@@ -64,7 +64,9 @@ def measure(options: Options) -> Figures:
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
     }
-    _learn(_tasks(["dino"], SMOKE)[0], where)  # the warm-up
+    warm_up = _tasks(["dino"], SMOKE)
+    _learn(warm_up[0], where)
+    _learn_ensemble(2 * warm_up, range(2), where)
     for section, part in (
         ("training", _trainings),
         ("stages", _million),

@@ -49,7 +49,8 @@ def train_ensemble(
 ) -> Iterator[EnsembleReport]:
     """Train the M `denoisers` in place for `training.steps` steps, each on its own density.
 
-    Reports come at the steps at which those of `train` come. When the generator is exhausted they carry their averaged weights, which are those that
+    Reports come at the steps at which those of `train` come. When the generator is exhausted the
+    denoisers carry their averaged weights, which are those that
     ``train(denoisers[i], densities[i], training, generators[i])`` would have left, within rounding.
     All are on one device. Networks may differ in what is fitted to the shape alone: `bandwidth` and
     `input_bandwidth`. Mixtures may be of any sizes.
