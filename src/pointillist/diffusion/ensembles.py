@@ -9,6 +9,7 @@ alone, so it becomes what `training.train` would have made of it, but for roundi
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -154,12 +155,10 @@ class _Objective(nn.Module):
 
     def __init__(self, denoiser: Denoiser, weighting: str) -> None:
         super().__init__()
-        self._weighting = weighting
-        with torch.device("meta"):
-            self.denoiser = Denoiser(denoiser.network, denoiser.path)
-            # A number of one denoiser, a tensor of many.
-            del self.denoiser.bandwidth
-            self.denoiser.register_buffer("bandwidth", torch.zeros(()), persistent=False)
+        self.denoiser, self._weighting = copy.deepcopy(denoiser), weighting
+        # A number of one denoiser, a tensor of many.
+        del self.denoiser.bandwidth
+        self.denoiser.register_buffer("bandwidth", torch.zeros(()), persistent=False)
 
     def forward(self, *batch: Tensor) -> Tensor:
         """Return the loss on a batch, given as its fields."""
