@@ -69,6 +69,17 @@ def test_the_posterior_mean_is_bayes_rule_by_quadrature(mixture, grid, alpha, si
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
 
 
+def test_some_of_a_mixture_are_a_mixture_of_their_own(mixture):
+    index = torch.tensor([2, 0, 0, 1])
+    some = mixture.of(index)
+    anew = GaussianMixture(mixture.anchors[index], 0.2, None, mixture.covariances[index])
+    x, _ = mixture.sample(100, torch.Generator().manual_seed(0))
+    assert torch.equal(some.covariances, anew.covariances)
+    for method in ("denoise", "log_prob", "score"):
+        found, expected = (getattr(each, method)(x, 0.6, 0.8) for each in (some, anew))
+        torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("alpha", [1e-3, 0.05, 1.0])
 def test_far_and_noisy_points_are_denoised_in_single_precision_too(mixture, alpha):
     x = torch.tensor([[0.3, -0.4], [2.0, 1.0]], dtype=torch.float64)

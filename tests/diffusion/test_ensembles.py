@@ -78,6 +78,7 @@ ORIGINAL = {"prediction": "eps", "input_embedding": "sinusoidal", "time_embeddin
         ({"optimizer": "adamw", "draws": "shared"}, ORIGINAL, LINEAR, mixtures),
         ({"target": "sample", "dataset_size": 50}, {"activation": "gelu"}, None, mixtures),
         ({"reference_anchors": 15, "weighting": "likelihood"}, {"residual": False}, None, mixtures),
+        ({"reference_anchors": 15}, {}, None, with_ellipses),
         ({"ema": 0.0, "noise_exponent": 0.0}, {"input_embedding": "fourier"}, None, with_ellipses),
         ({}, {"prediction": "v", "activation": "relu"}, Schedule(kind="rectified_flow"), mixtures),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,18 @@ class Batch:
     """Target of the output F, (B, 2)."""
     weight: Tensor
     """Weight of the squared error, (B, 1): the importance weight of the noise level among it."""
+
+    @classmethod
+    def stacked(cls, batches: Sequence[Batch]) -> Batch:
+        """Return batches of one size as one, whose fields have a dimension of them before their own."""
+        coefficients = zip(*(batch.coefficients for batch in batches), strict=True)
+        return cls(
+            torch.stack([batch.x for batch in batches]),
+            torch.stack([batch.t for batch in batches]),
+            Coefficients(*map(torch.stack, coefficients)),
+            torch.stack([batch.target for batch in batches]),
+            torch.stack([batch.weight for batch in batches]),
+        )
 
     def split(self, size: int) -> Iterator[Batch]:
         """Yield it in batches of so many points."""

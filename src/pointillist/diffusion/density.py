@@ -127,9 +127,20 @@ class GaussianMixture:
         return GaussianMixture(anchors, self.bandwidth, self.weights, covariances)
 
     def of(self, index: Tensor) -> GaussianMixture:
-        """Return the mixture of the anchors at `index` (M,), all of one weight."""
-        covariances = None if self.covariances is None else self.covariances[index]
-        return GaussianMixture(self.anchors[index], self.bandwidth, None, covariances)
+        """Return the mixture of the anchors at `index` (M,), all of one weight.
+
+        Its parts were checked with the whole, and their axes are known: no accelerator is waited for.
+        """
+        some = GaussianMixture(self.anchors[index], self.bandwidth)
+        if self.covariances is None:
+            return some
+        whole = self._ellipses
+        assert whole is not None
+        ellipses = Ellipses(
+            some.anchors, some.shares.log(), whole.variances[index], whole.axes[index]
+        )
+        vars(some).update(covariances=self.covariances[index], _ellipses=ellipses)
+        return some
 
     @property
     def shares(self) -> Tensor:

@@ -76,7 +76,7 @@ class _PerAxis(nn.Module):
         self.embedding = embedding
 
     def forward(self, x: Tensor, deviation: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        return torch.cat((self.embedding(x[:, :1]), self.embedding(x[:, 1:])), -1)
+        return torch.cat((self.embedding(x[..., :1]), self.embedding(x[..., 1:])), -1)
 
 
 def input_embedding(network: Network) -> tuple[nn.Module, int]:

@@ -1,26 +1,28 @@
 r"""Many denoisers of one architecture, trained side by side: over seeds, or over shapes.
 
 A network this small leaves an accelerator idle, since starting an operation takes longer than the
-operation. Here an operation serves all members at once: their weights are stacked, `torch.vmap` turns
-the network of one into those of all, and the optimizers, which work on flat weights and on stacks of
+operation. Here an operation serves all members at once: their weights are stacked, the gradient of one
+(`fast.gradient`) is that of all, and the optimizers, which work on flat weights and on stacks of
 matrices, take those of all members as they take those of one. Each member draws what it would draw
 alone, so it becomes what `training.train` would have made of it, but for rounding.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pointillist.diffusion import embeddings
 from pointillist.diffusion.batches import Batch, Batches
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.diffusion.fast.gradient import loss_and_gradient
 from pointillist.diffusion.optimizers import FlatWeights, make_updates
-from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.diffusion.training import DivergedError, averaging_share, learning_rate_factor
 from pointillist.errors import PointillistError
 
@@ -87,46 +89,34 @@ class _Members:
 
     def __init__(self, denoisers: Sequence[Denoiser], training: Training) -> None:
         flat = [FlatWeights.of(denoiser) for denoiser in denoisers]
-        first = denoisers[0]
-        named = sorted(first.named_parameters(), key=lambda pair: pair[1].storage_offset())
-        self._sizes = [parameter.numel() for _, parameter in named]
+        parameters, stacks = flat[0].parameters, flat[0].matrix_shapes
+        self._sizes = [parameter.numel() for parameter in parameters]
         by_member = torch.stack([weights.values for weights in flat])
         values = torch.cat([part.flatten() for part in by_member.split(self._sizes, 1)])
-        stacks = [(len(flat) * count, m, n) for count, m, n in flat[0].matrix_shapes]
-        self.weights = FlatWeights(values, torch.zeros_like(values), [], stacks)
-        self._slopes = self._by_parameter(self.weights.gradients)
-        self._limit = training.gradient_clip
-        self._output = _Output(first)
-        self._numbers: dict[str, Tensor] = {}
-        for (name, parameter), part, slope in zip(
-            named, self._by_parameter(values), self._slopes, strict=True
-        ):
-            stack = part.unflatten(1, parameter.shape).requires_grad_()
-            stack.grad = slope.unflatten(1, parameter.shape)
-            self._numbers[f"denoiser.{name}"] = stack
-        for name, _ in first.named_buffers():
-            every = [denoiser.get_buffer(name) for denoiser in denoisers]
-            self._numbers[f"denoiser.{name}"] = torch.stack(every)
+        self.weights = FlatWeights(
+            values,
+            torch.zeros_like(values),
+            parameters,
+            [(len(flat) * count, m, n) for count, m, n in stacks],
+            len(flat),
+        )
+        self._denoiser, self._limit = _together(denoisers), training.gradient_clip
 
     def differentiate(self, batches: Sequence[Batch]) -> Tensor:
         """Set the gradients at a batch of each member, and return their losses, (M,)."""
-        self.weights.gradients.zero_()
-        fields = zip(*((b.x, b.t, *b.coefficients) for b in batches), strict=True)
-        output = torch.vmap(self._of_one)(self._numbers, *map(torch.stack, fields))
-        target, weight = (
-            torch.stack([getattr(b, f) for b in batches]) for f in ("target", "weight")
-        )
-        losses = (weight * (output - target) ** 2).mean((1, 2))
-        losses.sum().backward()
+        batch = Batch.stacked(batches)
+        losses, gradient = loss_and_gradient(self._denoiser, self.weights, batch, batch.x.shape[1])
+        self.weights.gradients.copy_(gradient)
         if self._limit is not None:
             scale = (self._limit / (self.gradient_norms() + 1e-6)).clamp(max=1)
-            for slope in self._slopes:
+            for slope in self._by_parameter(self.weights.gradients):
                 slope.mul_(scale[:, None])
-        return losses.detach()
+        return losses
 
     def gradient_norms(self) -> Tensor:
         """Return the norm of each member's gradient, (M,)."""
-        return torch.stack([slope.square().sum(1) for slope in self._slopes]).sum(0).sqrt()
+        slopes = self._by_parameter(self.weights.gradients)
+        return torch.stack([slope.square().sum(1) for slope in slopes]).sum(0).sqrt()
 
     def give_back(self, values: Tensor, denoisers: Sequence[Denoiser]) -> None:
         """Copy `values`, a vector as that of the weights, into the denoisers."""
@@ -134,27 +124,24 @@ class _Members:
         for denoiser, own in zip(denoisers, by_member, strict=True):
             FlatWeights.of(denoiser).values.copy_(own)
 
-    def _of_one(self, numbers: dict[str, Tensor], *batch: Tensor) -> Tensor:
-        return torch.func.functional_call(self._output, numbers, batch)
-
     def _by_parameter(self, vector: Tensor) -> list[Tensor]:
         """Return a vector's parts, (M, elements) each."""
-        members = len(vector) // sum(self._sizes)
+        members = self.weights.members or 1
         parts = vector.split([members * size for size in self._sizes])
         return [part.view(members, -1) for part in parts]
 
 
-class _Output(nn.Module):
-    """The network of a member, as a module into which `functional_call` puts that member's numbers."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        super().__init__()
-        with torch.device("meta"):
-            self.denoiser = Denoiser(denoiser.network, denoiser.path)
-
-    def forward(self, x: Tensor, t: Tensor, *coefficients: Tensor) -> Tensor:
-        """Return the output at points (B, 2)."""
-        return self.denoiser.output_at(x, t, Coefficients(*coefficients))
+def _together(denoisers: Sequence[Denoiser]) -> Denoiser:
+    """Return the first denoiser with the frequencies of all, (M, features, 2), where they differ."""
+    together = copy.copy(denoisers[0])
+    embedding, _ = embeddings.input_embedding(together.network)
+    for name, _ in list(embedding.named_buffers()):
+        owner, _, leaf = name.rpartition(".")
+        every = torch.stack([denoiser.embed_input.get_buffer(name) for denoiser in denoisers])
+        alike = torch.equal(every, every[:1].expand_as(every))
+        setattr(embedding.get_submodule(owner), leaf, every[0] if alike else every)
+    together._modules = {**together._modules, "embed_input": embedding}
+    return together
 
 
 def _require_alike(

@@ -42,6 +42,8 @@ class FlatWeights:
     """In the order of the vector."""
     matrix_shapes: list[tuple[int, int, int]]
     """The matrices between layers, at the head of the vector: stacks of (L, rows, columns)."""
+    members: int | None = None
+    """How many networks' weights lie there: each parameter's, of one after the other. None: of one."""
 
     @classmethod
     def of(cls, denoiser: Denoiser) -> FlatWeights:
@@ -72,9 +74,13 @@ class FlatWeights:
             self.values.copy_(own)
 
     def views(self, flat: Tensor) -> dict[Tensor, Tensor]:
-        """Return the part of `flat` (P,) that belongs to each parameter, in its shape."""
-        parts = flat.split([p.numel() for p in self.parameters])
-        return {p: part.view_as(p) for p, part in zip(self.parameters, parts, strict=True)}
+        """Return the part of `flat` (P,) that belongs to each parameter, in its shape.
+
+        Of several members, with a dimension of them before it.
+        """
+        stacked = () if self.members is None else (self.members,)
+        parts = flat.split([p.numel() * (self.members or 1) for p in self.parameters])
+        return {p: v.view(*stacked, *p.shape) for p, v in zip(self.parameters, parts, strict=True)}
 
 
 class Adam:

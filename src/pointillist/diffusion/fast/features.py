@@ -15,13 +15,16 @@ _LEAST_EXPONENT = -18.0
 def cos_and_sin(x: Tensor, frequencies: Tensor) -> Tensor:
     """Return cos and sin of x (B, d) @ frequencies (features, d).T, side by side: (B, 2 * features).
 
+    Both may have a dimension of many networks before their own.
+
     sin(p) = cos(p - pi / 2): one pass over one tensor serves both. The phases are one more column of
     the product: adding them would be another pass.
     """
-    zeros = frequencies.new_zeros(len(frequencies), 1)
-    phases = torch.cat((zeros, zeros - math.pi / 2))
+    zeros = frequencies.new_zeros(*frequencies.shape[:-1], 1)
+    phases = torch.cat((zeros, zeros - math.pi / 2), -2)
     ones = nn.functional.pad(x, (0, 1), value=1.0)
-    return (ones @ torch.cat((frequencies.repeat(2, 1), phases), 1).T).cos_()
+    twice = torch.cat((frequencies, frequencies), -2)
+    return (ones @ torch.cat((twice, phases), -1).mT).cos_()
 
 
 def faded_features(
@@ -33,11 +36,9 @@ def faded_features(
     of features, and on a CPU, frequencies that have faded away are left out of both: the last ones.
     """
     if deviation.ndim:
-        fading = (
-            _exponents(deviation.reshape(-1, 1), frequencies).clamp_min_(_LEAST_EXPONENT).exp_()
-        )
+        fading = _exponents(deviation[..., None], frequencies).clamp_min_(_LEAST_EXPONENT).exp_()
         features = cos_and_sin(x, frequencies)
-        features.unflatten(-1, (2, -1)).mul_(fading[:, None])
+        features.unflatten(-1, (2, -1)).mul_(fading.unsqueeze(-2))
         return features, weight
     exponents = _exponents(deviation, frequencies)
     alive = len(exponents)
@@ -50,4 +51,5 @@ def faded_features(
 
 def _exponents(deviation: Tensor, frequencies: Tensor) -> Tensor:
     """Return the logarithms of what is left of each frequency, (..., features)."""
-    return deviation.square() * (-0.5 * frequencies.square().sum(-1))
+    rates = -0.5 * frequencies.square().sum(-1)
+    return deviation.square() * (rates if rates.ndim == 1 else rates.unsqueeze(-2))

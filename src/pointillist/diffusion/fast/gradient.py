@@ -1,7 +1,7 @@
 """The gradient of the loss, written out: no graph is kept, and each slope lands where it belongs.
 
 Backpropagation through the perceptron alone (Rumelhart, Hinton & Williams 1986): the embeddings before it
-have nothing to learn.
+have nothing to learn. With stacked weights, of many networks side by side, every operation serves all.
 """
 
 from __future__ import annotations
@@ -23,35 +23,42 @@ if TYPE_CHECKING:
 def loss_and_gradient(
     denoiser: Denoiser, weights: FlatWeights, batch: Batch, points: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what `batch` adds to the mean loss over so many points, and to its gradient, (P,)."""
+    """Return what `batch` adds to the mean loss over so many points, and to its gradient, (P,).
+
+    Of M networks, stacked in `weights` and in the fields of `batch`, the losses are (M,).
+    """
     flat = torch.empty_like(weights.values)
-    slopes = _Slopes(weights.views(flat))
-    network = denoiser.network
-    place, weight_place, time, weight_time = entry(denoiser, batch.x, batch.t, batch.coefficients)
-    first = torch.addmm(denoiser.input.bias, place, weight_place.T).addmm_(time, weight_time.T)
+    of, slopes = weights.views(weights.values), _Slopes(weights.views(flat))
+    network, layers = denoiser.network, denoiser.layers()
+    place, weight_place, time, weight_time = entry(
+        denoiser, of[denoiser.input.weight], batch.x, batch.t, batch.coefficients
+    )
+    first = _affine(of[denoiser.input.bias], place, weight_place)
+    _add_product(first, time, weight_time.mT)
     h = activate(first, network.activation)
-    passed: list[tuple[nn.Linear, Tensor, Tensor]] = []
-    for layer in denoiser.layers():
-        z = torch.addmm(layer.bias, h, layer.weight.T)
+    passed = []
+    for layer in layers:
+        z = _affine(of[layer.bias], h, of[layer.weight])
         passed.append((layer, h, z))
         update = activate(z, network.activation)
         h = update.add_(h) if network.residual else update
-    error = denoiser.output(h).sub_(batch.target)
+    last = denoiser.output
+    error = _affine(of[last.bias], h, of[last.weight]).sub_(batch.target)
     slope = batch.weight * error
-    loss = torch.dot(slope.flatten(), error.flatten()) / (2 * points)
+    loss = (slope * error).sum((-1, -2)) / (2 * points)
     slope /= points
-    slopes.add(denoiser.output, slope, h)
-    slope = slope @ denoiser.output.weight
+    slopes.add(last, slope, h)
+    slope = slope @ of[last.weight]
     for layer, before, z in reversed(passed):
         inner = _backwards(slope, z, network.activation)
         slopes.add(layer, inner, before)
-        straight = network.residual
-        slope = torch.addmm(slope, inner, layer.weight) if straight else inner @ layer.weight
+        slope = slope if network.residual else torch.zeros_like(slope)
+        _add_product(slope, inner, of[layer.weight])
     inner = _backwards(slope, first, network.activation)
-    into, columns = slopes.of[denoiser.input.weight], place.shape[1]
-    torch.mm(inner.T, place, out=into[:, :columns])
-    torch.mm(inner.T, time, out=into[:, columns:])
-    torch.sum(inner, 0, out=slopes.of[denoiser.input.bias])
+    into, columns = slopes.of[denoiser.input.weight], place.shape[-1]
+    _product(inner.mT, place, into[..., :columns])
+    _product(inner.mT, time, into[..., columns:])
+    torch.sum(inner, -2, out=slopes.of[denoiser.input.bias])
     return loss, flat
 
 
@@ -64,12 +71,29 @@ class _Slopes:
     def add(self, layer: nn.Linear, slope: Tensor, inputs: Tensor) -> None:
         weight, bias = self.of[layer.weight], self.of[layer.bias]
         if layer in self._begun:
-            weight.addmm_(slope.T, inputs)
-            bias.add_(slope.sum(0))
+            _add_product(weight, slope.mT, inputs)
+            bias.add_(slope.sum(-2))
             return
         self._begun.add(layer)
-        torch.mm(slope.T, inputs, out=weight)
-        torch.sum(slope, 0, out=bias)
+        _product(slope.mT, inputs, weight)
+        torch.sum(slope, -2, out=bias)
+
+
+def _affine(bias: Tensor, h: Tensor, weight: Tensor) -> Tensor:
+    if h.ndim == 2:
+        return torch.addmm(bias, h, weight.T)
+    return torch.baddbmm(bias[:, None], h, weight.mT)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    (torch.mm if a.ndim == 2 else torch.bmm)(a, b, out=out)
+
+
+def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
+    if a.ndim == 2:
+        to.addmm_(a, b)
+    else:
+        to.baddbmm_(a, b)
 
 
 def _backwards(slope: Tensor, z: Tensor, activation: str) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor:
     """Return what ``denoiser.predict_as_written`` does, (B, 2)."""
     network = denoiser.network
-    place, weight_place, time, weight_time = entry(denoiser, x, t, c)
+    place, weight_place, time, weight_time = entry(denoiser, denoiser.input.weight, x, t, c)
     shift = nn.functional.linear(time, weight_time, denoiser.input.bias)
     # Where no gradient asks for the old numbers again, writing over them spares the memory.
     over = not torch.is_grad_enabled()
@@ -35,15 +35,15 @@ def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor
 
 
 def entry(
-    denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients
+    denoiser: Denoiser, weight: Tensor, x: Tensor, t: Tensor, c: Coefficients
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return what enters the first layer, and the columns of its weight for each: place and time.
 
     Two products, not one of the joined inputs: a time that all points share is embedded once.
     """
-    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
-    columns = denoiser.input.weight.shape[1] - time.shape[1]
-    weight_place, weight_time = denoiser.input.weight.split((columns, time.shape[1]), 1)
+    time = denoiser.embed_time(torch.atleast_1d(denoiser.noise_label(t, c))[..., None])
+    columns = weight.shape[-1] - time.shape[-1]
+    weight_place, weight_time = weight.split((columns, time.shape[-1]), -1)
     place = c.c_in[..., None] * x
     embedding = denoiser.embed_input
     if not isinstance(embedding, IntegratedFourierFeatures):
