@@ -15,8 +15,9 @@ from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_dra
 from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.runtime import parallel
 
-# Batches drawn at once: enough for every thread to have some.
-_AHEAD = 16
+# Batches drawn at once: on a CPU, enough for every thread to have some; on an accelerator, where starting
+# an operation takes longer than the operation, as many as its memory never misses.
+_AHEAD, _AHEAD_ON_ACCELERATOR = 16, 64
 
 EDM_EXPONENT = 0.7
 """How much more often low noise is drawn for edm's output, where `training.noise_exponent` is null.
@@ -85,6 +86,8 @@ class Batches(Iterator[Batch]):
     ) -> None:
         self._denoiser, self._density, self._training = denoiser, density, training
         self._generator = generator
+        self._on_cpu = density.anchors.device.type == "cpu"
+        self._ahead = _AHEAD if self._on_cpu else _AHEAD_ON_ACCELERATOR
         self._size = min(training.batch_size, training.dataset_size or training.batch_size)
         self._epochs = _Epochs(density, training, generator) if training.dataset_size else None
         exponent = training.noise_exponent
@@ -96,7 +99,7 @@ class Batches(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         """Return the next batch."""
-        if self._taken == _AHEAD:
+        if self._taken == self._ahead:
             self._begin_block()
         self._taken += 1
         return next(self._block)
@@ -131,16 +134,15 @@ class Batches(Iterator[Batch]):
     def _drawn(self) -> list[_Draw]:
         """Draw what chance decides about the next batches, in the order of the batches."""
         density, training, size = self._density, self._training, self._size
-        u = uniform_draws(_AHEAD, size, training.draws, self._generator).flatten(0, 1)
+        u = uniform_draws(self._ahead, size, training.draws, self._generator).flatten(0, 1)
         if self._epochs is None:
             x0, source = None, density.anchor_at(u[:, 1])
         else:
-            x0, source = self._epochs.take(_AHEAD)
+            x0, source = self._epochs.take(self._ahead)
         some = training.target == "posterior" and len(density.anchors) > training.reference_anchors
-        if density.anchors.device.type != "cpu" and not some:
-            # There, starting an operation takes longer than the operation.
+        if not (self._on_cpu or some):
             return [_Draw(u, source, x0)]
-        x0s = [None] * _AHEAD if x0 is None else x0.split(size)
+        x0s = [None] * self._ahead if x0 is None else x0.split(size)
         drawn = [_Draw(*of) for of in zip(u.split(size), source.split(size), x0s, strict=True)]
         if some:
             most = training.reference_anchors
