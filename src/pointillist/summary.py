@@ -17,7 +17,6 @@ from pointillist.datasets import VersionedFile
 from pointillist.explanation import near
 from pointillist.parameters import Parameters
 from pointillist.shapes import formulas
-from pointillist.shapes.normalizer import Normalizer
 from pointillist.shapes.points import split
 from pointillist.terminal import print_facts
 
@@ -87,12 +86,8 @@ def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
     held_out = f"; {others:,} held out" if others else ""
     if "xx" not in shape_points:
         return f"{n:,} dots of width {parameters.data.dot:g}{held_out}"
-    if parameters.data.bandwidth == "auto" and parameters.shape not in formulas.NAMES:
-        scale = Normalizer.fit(
-            parts.points, weights=parts.weights, covariances=parts.covariances
-        ).scale
-        width = float(shape_points["xx"].iloc[0]) ** 0.5 / scale[0]
-        return f"{n:,} points, width {width:.2g} chosen by leave-one-out{held_out}"
+    if choice := shape_points.attrs.get("leave_one_out"):
+        return f"{n:,} points, width {choice['bandwidth']:.2g} chosen by leave-one-out{held_out}"
     deviation = float(shape_points[["xx", "yy"]].to_numpy().min()) ** 0.5
     of = f"{n:,} Gaussian{'s' * (n != 1)}"
     noise = formulas.noise(parameters.shape, parameters.source)

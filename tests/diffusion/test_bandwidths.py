@@ -36,6 +36,7 @@ def test_the_curve_is_the_double_sum(weighted):
         expected = as_written(points, shares, h)
         if expected > -1e3:
             assert found == pytest.approx(expected.item(), rel=1e-3, abs=1e-3)
+    assert torch.unique(choice.tried).equal(choice.tried)
     near = [as_written(points, shares, choice.bandwidth * f) for f in (0.97, 1.0, 1.03)]
     assert near[1] >= max(near[0], near[2]) - 1e-4
 

@@ -15,7 +15,7 @@ from pointillist.diffusion.config import Data, Evaluation, Network, Schedule
 from pointillist.errors import PointillistError
 from pointillist.models import TrainedDenoiser, measures
 from pointillist.shapes.points import Components, hold_out, split
-from tests.projects import kedro_here, run, saved
+from tests.projects import kedro_here, mlflow, run, saved
 
 
 def table(n: int) -> pd.DataFrame:
@@ -35,12 +35,33 @@ def test_rows_are_either_learnt_or_held_out():
     assert len(split(table(5), held_out=True).points) == 0
 
 
-@pytest.mark.parametrize(("share", "n"), [(0.9, 10), (0.04, 10)])
-def test_too_few_points_are_refused(share, n):
-    with pytest.raises(
-        PointillistError, match=f"data.held_out={share:g} of the {n} points of here"
-    ):
+@pytest.mark.parametrize(
+    ("share", "n", "what"),
+    [
+        (0.9, 10, "holds out all but 1. Lower it, or add points."),
+        (0.04, 10, "holds out nothing. Raise it, or add points."),
+    ],
+)
+def test_too_few_points_are_refused(share, n, what):
+    with pytest.raises(PointillistError) as error:
         hold_out(table(n), share, seed=0, source="here")
+    assert str(error.value) == f"data.held_out={share:g} of the {n} points of here {what}"
+
+
+def test_three_places_at_least_are_left():
+    """Points that repeat are many, but say no more than one."""
+    repeated = pd.DataFrame({"x": [0.0] * 9 + [1.0] * 9 + [2.0], "y": 0.0})
+    seeds = range(20)
+    refused = 0
+    for seed in seeds:
+        try:
+            left = split(hold_out(repeated, 0.2, seed, "here")).points
+        except PointillistError as error:
+            refused += 1
+            assert "all but 15. Lower it" in str(error)
+        else:
+            assert len(np.unique(left, axis=0)) == 3
+    assert 0 < refused < len(seeds)
 
 
 class Exact(nn.Module):
@@ -92,16 +113,77 @@ def test_a_file_is_learnt_in_part_and_measured_on_the_rest(project):
     assert 0 < metrics["nll_held_out_floor_error"] < 2 * metrics["nll_held_out_error"] < 1
     # The model is taken for what it is, though the file has more points.
     run(project, "sample", **given)
+    # What its bandwidth was chosen by is shown, and goes to MLflow.
+    run(project, "render", node="render.draw_bandwidth", **given | {"tracking": True})
+    (picture,) = saved(project, "bandwidth")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    client, (recorded,) = mlflow(project)
+    kept = [file.path for file in client.list_artifacts(recorded.info.run_id, "reporting")]
+    assert kept == ["reporting/bandwidth.png"]
 
 
 def test_what_is_learnt_is_said(project):
     table(300).to_csv(project / "data/01_raw/mine.csv", index=False)
     given = "shape=mine,data.bandwidth=auto,data.held_out=0.2"
     done = kedro_here(project, "run", "--pipelines", "ingest", "--params", given)
-    assert "240 points, width 0." in done.stdout
+    (points,) = saved(project, "shape_points")
+    width = pd.read_parquet(points).attrs["leave_one_out"]["bandwidth"]
+    assert f"240 points, width {width:.2g} chosen" in done.stdout
     assert "chosen by leave-one-out; 60 held out" in done.stdout
     refused = kedro_here(
         project, "run", "--pipelines", "ingest", "--params", "shape=moons,data.held_out=0.2"
     )
     assert refused.exit_code == 1
     assert "source.sampled=N" in refused.stderr
+
+
+REFUSED = {
+    "places that all but coincide in pairs": (
+        np.repeat(np.random.default_rng(0).normal(size=(20, 2)), 2, axis=0)
+        + np.tile([[0.0], [1e-9]], (20, 1)),
+        "data.bandwidth=auto",
+        ["data.bandwidth=auto: the likelihood", "small end", "data.bandwidth=0.01"],
+    ),
+    "two places left": (
+        [[0.0, 0.0], [1.0, 0.0], [2.0, 1.0]],
+        "data.bandwidth=auto,data.held_out=0.4",
+        ["data.held_out=0.4 of the 3 points", "all but 2", "Lower it, or add points."],
+    ),
+    "none held out": (
+        np.random.default_rng(0).normal(size=(10, 2)),
+        "data.held_out=0.01",
+        ["data.held_out=0.01 of the 10 points", "nothing", "Raise it, or add points."],
+    ),
+    "one place": (
+        np.full((50, 2), 0.3),
+        "data.bandwidth=auto",
+        ["1 distinct point; a shape needs at least 3", "Add points."],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_says_no_density_is_refused_before_anything_is_written(project, name):
+    points, given, said = REFUSED[name]
+    pd.DataFrame(points, columns=["x", "y"]).to_csv(project / "data/01_raw/mine.csv", index=False)
+    before = set(project.rglob("*"))
+    refused = kedro_here(project, "run", "--params", f"shape=mine,{given}")
+    assert refused.exit_code == 1
+    (message,) = refused.stderr.strip().splitlines()
+    assert all(words in message for words in said), message
+    # Kedro-Viz notes every run that begins, and so do we: its id is taken.
+    others = {"__pycache__", ".viz", ".versions"}
+    assert not [p for p in {*project.rglob("*")} - before if not others & {*p.parts}]
+
+
+def test_all_places_twice_are_the_places(project):
+    """Copies of a point don't tell of each other, so the bandwidth is that of the points."""
+    for name, rows in (("once", table(40)), ("twice", pd.concat([table(40)] * 2))):
+        rows.to_csv(project / f"data/01_raw/{name}.csv", index=False)
+        given = {"data": {"bandwidth": "auto"}, "shape": name, "tracking": False}
+        run(project, "ingest", **given)
+    once, twice = (
+        pd.read_parquet(path).attrs["leave_one_out"]["bandwidth"]
+        for path in sorted(saved(project, "shape_points"))
+    )
+    assert once == pytest.approx(twice)

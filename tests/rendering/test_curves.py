@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pointillist.rendering.curves import loss_curve, loss_curves, risk_by_noise, sampler_curves
+from pointillist.rendering.curves import (
+    leave_one_out,
+    loss_curve,
+    loss_curves,
+    risk_by_noise,
+    sampler_curves,
+)
 from tests.rendering.test_figures import assert_fits_a_page, assert_words_are_legible, words
 
 NAMES = ["heun", "euler", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "sde"]
@@ -194,3 +200,57 @@ def test_two_loss_curves_are_legible(one: str) -> None:
     names = ("2026-11-25T09.36.26.937Z", "cat 2026-11-25T09.36.26.938Z")
     figure = loss_curves(dict(zip(names, (HISTORIES[one], HISTORIES["exact"]), strict=True)))
     assert_words_are_legible(figure)
+
+
+def choice(best: float, low: float, steep: float = 1.0) -> dict[str, object]:
+    """A curve that falls away from `best` on both sides, on the left without end."""
+    tried = np.sort(np.append(np.geomspace(low, 1.0, 16), best))
+    logs = np.log(tried / best)
+    nats = 3 - steep * (np.exp(-2 * logs) + 2 * logs - 1)
+    return {"bandwidth": best, "tried": tried.tolist(), "likelihood": nats.tolist()}
+
+
+CHOICES = {
+    "usual": choice(0.0816, 0.006),
+    "narrow": choice(0.00021, 0.0001),
+    "wide": choice(0.93, 0.3),
+    "flat": choice(0.2, 0.1, steep=1e-4),
+    "steep": choice(0.02, 0.0001, steep=40.0),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_choice_of_a_bandwidth_is_legible(name: str) -> None:
+    figure = leave_one_out(CHOICES[name])
+    assert_words_are_legible(figure)
+    assert_fits_a_page(figure)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_chosen_bandwidth_is_marked_at_the_top_of_its_curve(name: str) -> None:
+    figure = leave_one_out(CHOICES[name])
+    best = CHOICES[name]["bandwidth"]
+    assert (
+        f"The points are likeliest, each given the others, at a bandwidth of {best:.3g}"
+        in words(figure)
+    )
+    (axes,) = figure.axes
+    curve = next(line for line in axes.lines if len(line.get_xdata()) == 17)
+    marks = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata()) == 1]
+    assert marks == [[[best, 0.0]]]
+    assert curve.get_xdata()[np.argmax(curve.get_ydata())] == pytest.approx(best)
+    # What is of interest is in the picture: the top, its right end, and the fall on the left.
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left < best < right
+    assert bottom < curve.get_ydata()[-1] < top
+
+
+def test_the_subtitle_says_which_bandwidths_do_nearly_as_well() -> None:
+    curve = {
+        "bandwidth": 0.2,
+        "tried": [0.05, 0.1, 0.2, 0.4, 0.8],
+        "likelihood": [-9.0, -1.009, -1.0, -1.002, -1.3],
+    }
+    assert any(
+        "between 0.1 and 0.4 within 0.01 nats" in text for text in words(leave_one_out(curve))
+    )

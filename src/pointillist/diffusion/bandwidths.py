@@ -10,7 +10,7 @@ bandwidth, and the maximum would be at 0.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,10 +25,12 @@ LEAST, GREATEST = 1e-4, 1.0
 
 # Up to here every pair of points is taken; above it some are left out in turn, beside cells finer than h.
 _FEW, _SOME = 4096, 1024
-_NEIGHBOURS = 64
+# Neighbours at first: of all, and of some, where cells cost most while they are finer than gaps.
+_NEIGHBOURS, _MANY_NEIGHBOURS = 64, 1024
 # Of a Gaussian, in two dimensions, 0.03 % lies beyond.
 _REACH = 4.0
-_GRID, _REFINED = 16, 7
+# Of an even number between two neighbours none is the one that lies halfway, which was tried before.
+_GRID, _REFINED = 16, 6
 
 
 class Choice(NamedTuple):
@@ -39,6 +41,14 @@ class Choice(NamedTuple):
     """Bandwidths, rising, (K,)."""
     likelihood: Tensor
     """Mean leave-one-out log-likelihood at each, in nats, (K,)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the bandwidth and the curve as numbers and lists of them, by these names."""
+        return {
+            "bandwidth": self.bandwidth,
+            "tried": self.tried.tolist(),
+            "likelihood": self.likelihood.tolist(),
+        }
 
 
 def choose(points: Tensor, weights: Tensor | None, generator: torch.Generator) -> Choice:
@@ -85,14 +95,18 @@ class _LeaveOneOut:
                 "it: --params data.bandwidth=0.01"
             )
         self._places, self._shares = places, shares / shares.sum()
+        exact = GaussianMixture(places, 0.0, self._shares)
+        self._all: GaussianMixture | CoarseMixture = exact
         if len(places) <= _FEW:
             self._rows, self._counts = torch.arange(len(places)), self._shares
         else:
-            mixture = GaussianMixture(places, 1.0, self._shares)
-            self._rows = mixture.draw_anchors(_SOME, generator)
+            # One for all bandwidths, since neighbouring ones share their cells.
+            self._all = CoarseMixture(exact)
+            self._rows = exact.draw_anchors(_SOME, generator)
             self._counts = torch.full((_SOME,), 1 / _SOME, dtype=torch.float64)
         self._own = self._shares[self._rows]
-        k = min(_NEIGHBOURS + 1, len(places))
+        neighbours = _NEIGHBOURS if len(places) <= _FEW else _MANY_NEIGHBOURS
+        k = min(neighbours + 1, len(places))
         distances, near = KDTree(places.numpy()).query(places[self._rows].numpy(), k=k)
         # The first is the place itself.
         self._squares = torch.from_numpy(distances[:, 1:]).square()
@@ -112,9 +126,8 @@ class _LeaveOneOut:
 
     def _from_all(self, rows: Tensor, own: Tensor, h: float) -> Tensor:
         """Return the logarithm of all other places' kernels at `rows`, for rows with many nearby."""
-        exact = GaussianMixture(self._places, h, self._shares)
-        mixture = exact if len(self._places) <= _FEW else CoarseMixture(exact)
-        kernels = (mixture.log_prob(self._places[rows]) + math.log(2 * math.pi * h * h)).exp()
+        log_density = self._all.log_prob(self._places[rows], 1.0, h)
+        kernels = (log_density + math.log(2 * math.pi * h * h)).exp()
         return (kernels - own).clamp(min=torch.finfo(kernels.dtype).tiny).log()
 
 

@@ -57,6 +57,8 @@ class TrainedDenoiser(Stored):
     """Where the points come from and what else a training depends on, as asked for: shape_file, text,
     max_megabytes, source and device, and `content`, the digest of the file that was read; empty in models
     of release 0.1.0."""
+    leave_one_out: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What data.bandwidth=auto chose and saw, as `bandwidths.Choice` gives it; empty: it was given."""
     sampling: Sampling | None = None
     """The sampler that a registered model is served with; None: the default."""
 
@@ -184,6 +186,7 @@ class TrainedDenoiser(Stored):
                 "normalizer": self.normalizer.to_dict(),
                 "parameters": self.parameters,
                 "origin": self.origin,
+                "leave_one_out": self.leave_one_out,
                 "network": self.denoiser.network.model_dump(mode="json"),
                 "package_version": self.package_version,
             },
@@ -219,6 +222,7 @@ class TrainedDenoiser(Stored):
                     np.empty((0, 2)) if held_out[0] is None else held_out[0], held_out[1]
                 ),
                 origin=file.metadata.get("origin", {}),
+                leave_one_out=file.metadata.get("leave_one_out", {}),
                 shape=file.metadata["shape"],
                 version=file.metadata.get("version"),
                 digest=file.metadata.get("digest", ""),

@@ -1,4 +1,4 @@
-"""Curves of a run: training loss, what each noise level adds to the bound, quality by sampler."""
+"""Curves of a run: bandwidth, training loss, what each noise level adds to the bound, samplers."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _PANELS = {
     "exact": "exact denoiser: the solver's error alone",
     "trained": "trained denoiser: the network's error too",
 }
+_NEARLY = 0.01  # nats that nobody would miss
 _MARKERS = "os^DvxP"
 # Between two labels, as a fraction of the axis.
 _GAP = 0.06
@@ -150,6 +151,43 @@ def risk_by_noise(risk: pd.DataFrame, metrics: Mapping[str, float]) -> Figure:
         va="bottom",
     )
     style.label(axes, "noise ratio σ/α")
+    return figure
+
+
+def leave_one_out(curve: Mapping[str, Any]) -> Figure:
+    """Draw the leave-one-out log-likelihood of points over the bandwidth, and where it is greatest.
+
+    Parameters
+    ----------
+    curve : mapping
+        `tried`, bandwidths (K,), rising; `likelihood`, its mean at each in nats, (K,); and `bandwidth`,
+        where it is greatest: what `pointillist.diffusion.bandwidths.Choice` holds.
+    """
+    h, chosen = np.asarray(curve["tried"], float), float(curve["bandwidth"])
+    nats = np.asarray(curve["likelihood"], float)
+    below = nats - nats.max()
+    figure = style.sheet(1350, 610, *_bandwidth_finding(h, below, chosen))
+    axes = style.plain(figure.add_subplot())
+    # It falls without end where dots are narrower than the gaps between them.
+    depth = max(1.0, -1.15 * below[-1])
+    shown = h[below > -depth]
+    left = max(h[0], shown[0] / 1.5)
+    axes.set(xscale="log", xlim=(left, h[-1]), ylim=(-depth, 0.06 * depth))
+    digits = (1, 2, 3, 5, 7) if h[-1] < 6 * left else (1, 2, 5)
+    _ticks(axes.xaxis, [d * 10.0**p for p in range(-5, 1) for d in digits])
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+    axes.axvline(chosen, color=style.INK, linewidth=1.2, zorder=1)
+    axes.plot(h, below, color=style.ACCENT, linewidth=1.8, zorder=2)
+    axes.plot(h, below, ".", color=style.ACCENT, markersize=5, zorder=2)
+    axes.plot([chosen], [0.0], "o", color=style.INK, markersize=6, zorder=3)
+    beside = {"offset": (6, 0)} if chosen**2 < left * h[-1] else {"offset": (-6, 0), "ha": "right"}
+    words = f"chosen: {chosen:.3g}"
+    style.note(axes, (chosen, 0.04), words, of_data="x", colour=style.INK, **beside)
+    style.note(
+        axes, (0.0, 1.02), "leave-one-out log-likelihood in nats, its greatest at 0", va="bottom"
+    )
+    style.label(axes, "data.bandwidth: standard deviation of the Gaussian at each point")
     return figure
 
 
@@ -333,6 +371,18 @@ def _bound_words(metrics: Mapping[str, float]) -> str:
         f"KL(truth ‖ samples of the SDE) ≤ {bound:.3g} ± {error:.1g} nats: the sum of the bars, and "
         f"{start:.2g} for the start.   floor: 0, the exact denoiser"
     )
+
+
+# --- the bandwidth --------------------------------------------------------------------------
+
+
+def _bandwidth_finding(h: Array, below: Array, chosen: float) -> tuple[str, str]:
+    """Say which bandwidth is best, how many do nearly as well, and what the default dots would cost."""
+    near = h[below >= -_NEARLY]
+    words = "How likely each point is under the Gaussians at all others, on average"
+    if len(near) > 1:
+        words += f"; between {near[0]:.2g} and {near[-1]:.2g} within {_NEARLY:g} nats"
+    return f"The points are likeliest, each given the others, at a bandwidth of {chosen:.3g}", words
 
 
 # --- the samplers ---------------------------------------------------------------------------

@@ -160,10 +160,10 @@ def hold_out(table: pd.DataFrame, share: float, seed: int, source: str) -> pd.Da
     marked[np.random.default_rng(seed).permutation(len(table))[:n]] = True
     left = table.loc[~marked, ["x", "y"]].to_numpy()
     if n == 0 or _distinct(left) < FEWEST:
-        what = "nothing" if n == 0 else f"all but {len(left)}"
+        what, cure = ("nothing", "Raise") if n == 0 else (f"all but {len(left)}", "Lower")
         raise PointillistError(
-            f"data.held_out={share:g} of the {len(table)} points of {source} holds out {what}. "
-            "Change it, or add points."
+            f"data.held_out={share:g} of the {len(table):,} points of {source} holds out {what}. "
+            f"{cure} it, or add points."
         )
     return table.assign(**{HELD_OUT: marked})
 

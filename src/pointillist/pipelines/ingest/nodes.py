@@ -28,9 +28,10 @@ def collect_points(
 ) -> pd.DataFrame:
     """Place the shape's points, or keep those that it has: columns x, y and perhaps weight, or Gaussians.
 
-    With data.bandwidth=auto each point becomes a Gaussian as wide as the leave-one-out likelihood has it.
+    With data.bandwidth=auto each point becomes a Gaussian as wide as the leave-one-out likelihood has it,
+    and the table's attribute `leave_one_out` is the curve of that.
 
-    Where they come from goes with them, as the table's attribute `origin`.
+    Where they come from goes with them, as the attribute `origin`.
     """
     points = raw_shape.place(source)
     if data.held_out:
@@ -75,5 +76,7 @@ def _widened(table: pd.DataFrame, data: Data, seed: int) -> pd.DataFrame:
         diffusion.devices.generator(seed, "bandwidth"),
     )
     logger.info("Leave-one-out likelihood: greatest at data.bandwidth=%.3g.", choice.bandwidth)
-    spread = np.diag((choice.bandwidth * np.array(normalizer.scale)) ** 2)
-    return table.assign(xx=spread[0, 0], xy=0.0, yy=spread[1, 1])
+    spread = (choice.bandwidth * np.array(normalizer.scale)) ** 2
+    widened = table.assign(xx=spread[0], xy=0.0, yy=spread[1])
+    widened.attrs["leave_one_out"] = choice.to_dict()
+    return widened

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from pointillist import models, rendering
@@ -29,6 +31,15 @@ def draw_process(
 ) -> rendering.Figure:
     """Show both directions at the same noise levels: the shape dissolves, noise becomes the shape."""
     return rendering.views.process(reverse_chain, denoiser, rendering_.point_size, seed)
+
+
+def draw_bandwidth(denoiser: models.TrainedDenoiser) -> Iterator[rendering.Figure]:
+    """Plot the likelihood of which data.bandwidth=auto took the maximum; yield nothing if it was given.
+
+    Kedro saves what a node yields, so a run without that choice has no such picture.
+    """
+    if denoiser.leave_one_out:
+        yield rendering.curves.leave_one_out(denoiser.leave_one_out)
 
 
 def draw_loss(training_history: pd.DataFrame) -> rendering.Figure:

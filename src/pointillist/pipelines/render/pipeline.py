@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                 "process_figure",
                 name="draw_process",
             ),
+            Node(nodes.draw_bandwidth, "denoiser", "bandwidth_figure", name="draw_bandwidth"),
             Node(nodes.draw_loss, "training_history", "loss_figure", name="draw_loss"),
             Node(nodes.draw_risk, ["risk_by_noise", "metrics"], "risk_figure", name="draw_risk"),
             Node(

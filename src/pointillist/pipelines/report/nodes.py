@@ -49,6 +49,7 @@ def write_report(
             rendering.report.Picture(
                 rendering.curves.loss_curve(training_history), "Training loss beside its floor"
             ),
+            *_choice(denoiser),
         ],
         knowledge=_knowledge(denoiser, seed, device),
         differing=differences(denoiser, reverse_chain.sampling),
@@ -56,6 +57,14 @@ def write_report(
         provenance=_provenance(denoiser),
         note=denoiser.stretch,
     )
+
+
+def _choice(model: models.TrainedDenoiser) -> list[rendering.report.Picture]:
+    """Return the picture of how the bandwidth was chosen, if it was."""
+    if not (found := model.leave_one_out):
+        return []
+    what = "Leave-one-out likelihood of the points over the bandwidth, and the one chosen"
+    return [rendering.report.Picture(rendering.curves.leave_one_out(found), what)]
 
 
 def _knowledge(

@@ -51,6 +51,7 @@ def train_denoiser(
         covariances=parts.covariances,
         held_out=split(shape_points, held_out=True),
         origin={**shape_points.attrs.get("origin", {}), "device": device},
+        leave_one_out=shape_points.attrs.get("leave_one_out", {}),
     )
     checkpoints = checkpointing.Checkpoints(training_states, trained, training, where.type)
     state = checkpoints.resumed() if resume else None
