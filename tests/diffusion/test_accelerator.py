@@ -35,7 +35,7 @@ def apart():
 
 def draw_few_batches_at_once():
     """Few steps then pass from one block of draws to the next."""
-    batches._AHEAD = 2
+    batches._AHEAD_ON_ACCELERATOR = 2
 
 
 def mixture(n, kind="alike"):
