@@ -145,6 +145,7 @@ def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
         ),
         nodes=evaluation.noise_levels,
         draws=evaluation.risk_draws,
+        error=evaluation.bound_error,
         generator=diffusion.devices.generator(seed, "evaluate"),
     )
     return found.nats, found.standard_error

@@ -63,20 +63,10 @@ def beyond_entropy(shape: str, overrides: dict[str, Any], seed: int) -> tuple[fl
     ratio = torch.tensor(formula.model.normalizer.scale) / torch.tensor(task.model.normalizer.scale)
     volume = math.log(ratio.prod().item())
     path, density = denoiser.path, task.density
-    levels = diffusion.likelihood.even_levels(path, task.parameters.evaluation.ode_steps + 1)
-    mean, covariance = density.moments()
-    learnt = torch.cat(
-        [
-            diffusion.likelihood.ode_log_prob(
-                denoiser,
-                block,
-                levels,
-                diffusion.chains.start_distribution(density, path, "moments"),
-                (mean, covariance.trace().item() / 2),
-            )
-            for block in x[:_OF_MODEL].split(diffusion.likelihood.BLOCK)
-        ]
-    )
+    frame = diffusion.likelihood.Frame.of(density)
+    levels = diffusion.likelihood.ode_levels(path, task.parameters.evaluation.ode_steps, frame)
+    start = diffusion.chains.start_distribution(density, path, "moments")
+    learnt = diffusion.likelihood.ode_log_probs(denoiser, x[:_OF_MODEL], levels, start, frame)
     # At the same draws, so that the entropy's variance cancels.
     of_truth = logs - density.log_prob(x) - volume
     of_model = logs[:_OF_MODEL] - learnt - volume

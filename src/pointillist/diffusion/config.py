@@ -332,25 +332,40 @@ class Evaluation(Group):
         "at most 10,000). It takes a minute or more.",
     )
     noise_levels: int = Field(
-        128,
+        64,
         ge=8,
         le=10_000,
         description="Quadrature nodes of kl_bound_nats along log(sigma/alpha).",
     )
-    risk_draws: int = Field(
-        2048, ge=16, le=1_000_000, description="Draws per node of the excess denoising risk."
+    bound_error: float = Field(
+        0.04,
+        gt=0,
+        le=1,
+        description="Standard error of kl_bound_nats that ends its draws, as a share of it.",
     )
-    ode_steps: int = Field(
-        96,
-        ge=8,
-        le=10_000,
-        description="Steps of kl_ode_nats along log(sigma/alpha), at most T - 1 if discrete.",
+    risk_draws: int = Field(
+        4096,
+        ge=16,
+        le=1_000_000,
+        description="Draws per node of kl_bound_nats, at most.",
+    )
+    ode_error: float = Field(
+        0.005,
+        gt=0,
+        le=10,
+        description="Standard error of kl_ode_nats that ends its draws, nats.",
     )
     ode_draws: int = Field(
         2048,
         ge=16,
         le=1_000_000,
-        description="Draws whose likelihood kl_ode_nats is the mean over.",
+        description="Draws whose likelihood kl_ode_nats is the mean over, at most.",
+    )
+    ode_steps: int = Field(
+        64,
+        ge=8,
+        le=10_000,
+        description="Steps of kl_ode_nats, closest where the shape appears; at most T - 1 if discrete.",
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from pointillist.diffusion.coarse import tractable
 from pointillist.diffusion.denoiser import DTYPE, Denoise
 from pointillist.diffusion.density import GaussianMixture
-from pointillist.diffusion.likelihood import BLOCK, ode_log_prob
+from pointillist.diffusion.likelihood import BLOCK, Frame, ode_log_probs
 from pointillist.diffusion.schedules import Level, Path, noisiest
 
 _DRAWS = 4096
@@ -122,12 +122,8 @@ def densities(
     first = levels[0]
     size = math.hypot(1.0, first.noise_ratio)
     y = places.reshape(-1, 2) * size
-    mean, covariance = density.moments()
-    moments = mean, covariance.trace().item() / 2
     log_p = tractable(density).log_prob(y, 1.0, first.noise_ratio)
-    log_q = torch.cat(
-        [ode_log_prob(denoise, rows, levels, start, moments) for rows in y.split(BLOCK)]
-    )
+    log_q = ode_log_probs(denoise, y, levels, start, Frame.of(density))
     step = places[1, 1] - places[0, 0]
     # Per unit of y rather than of x / alpha.
     per_unit, shape = 2 * math.log(size), places.shape[:2]

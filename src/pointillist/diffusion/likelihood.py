@@ -14,7 +14,7 @@ loses, and needs no derivative of D.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -28,9 +28,17 @@ from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, cleanest, level_at, noisiest
 from pointillist.runtime import parallel
 
-BLOCK = 512
+BLOCK = 256
 """Points whose likelihood is taken at once: what their derivatives need should stay in caches."""
-_CHECKED = 1024
+# Draws at each node that only say where more are needed, and the fewest that count.
+_PILOT, _FEWEST = 128, 16
+_ALIKE = 7
+_LEAST_GROWTH = 1.1
+# Draws of the first round of `kl_ode`.
+_FIRST = 512
+# Share of log noise ratio in the solver's time: single precision's rounding of the slopes grows by
+# at most its inverse.
+_EVEN_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def kl_bound(
     nodes: int,
     draws: int,
     generator: torch.Generator,
+    error: float = 0.0,
 ) -> KLBound:
     r"""Bound KL(truth || samples of the reverse SDE) by Girsanov's theorem.
 
@@ -82,12 +91,15 @@ def kl_bound(
 
     (Song et al. 2021, arXiv:2101.09258, theorem 1, with the score written as a denoiser). "Truth" is
     the density at the path's least noise, where the integral begins; on its finite range the
-    integral is taken by the trapezoidal rule over at most `nodes` levels, each with `draws` draws.
-    D* is exact, in double precision (of very many anchors, as `coarse` has it); `denoise` is called
-    with CPU tensors. `risk_by_noise` splits the integral.
+    integral is taken by the trapezoidal rule over at most `nodes` levels, each with at most `draws`
+    draws: as many as bring its standard error to the share `error` of it (`risk_bound`). D* is exact,
+    in double precision (of very many anchors, as `coarse` has it); `denoise` is called with CPU tensors.
+    `risk_by_noise` splits the integral.
     """
     exact = density.to("cpu", torch.float64)
-    risk = risk_bound(denoise, exact, path, nodes=nodes, draws=draws, generator=generator)
+    risk = risk_bound(
+        denoise, exact, path, nodes=nodes, draws=draws, generator=generator, error=error
+    )
     prior, prior_error = prior_nats(exact, path, start, generator)
     return risk.with_prior(prior, prior_error)
 
@@ -101,32 +113,73 @@ def risk_bound(
     nodes: int,
     draws: int,
     generator: torch.Generator,
+    error: float = 0.0,
 ) -> KLBound:
     """Return the integral of `kl_bound` alone: as if the chain started from the truth itself.
 
-    `exact` is on the CPU, in float64.
+    If `error` is 0 there are `draws` at each node. Else draws are shared out in proportion to a node's
+    weight times its deviation (Neyman 1934), 16 to `draws` a node, until the standard error is at most
+    the share `error` of the integral. The deviations are those of first draws that are not counted: a
+    node that happens to draw no great error must not be believed the sooner for it. `exact` is on the
+    CPU, in float64.
     """
     truth, levels = tractable(exact), even_levels(path, nodes)
-    noisy = [exact.sample(draws, generator, level.alpha, level.sigma)[0] for level in levels]
+    ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
+    weights = _trapezoid_weights(ratios.log())
 
-    def risk_at(level: Level, x: Tensor) -> tuple[Tensor, Tensor]:
+    def excess(level: Level, x: Tensor) -> Tensor:
         x = x.to(DTYPE)
         ideal = truth.denoise(x.double(), level.alpha, level.sigma)
         answer = denoise(x, torch.tensor(level.time, dtype=DTYPE)).double()
-        excess = (answer - ideal).square().sum(-1) / level.noise_ratio**2
-        return excess.mean(), excess.std() / draws**0.5
+        return (answer - ideal).square().sum(-1) / level.noise_ratio**2
 
-    found = parallel(lambda at: risk_at(*at), zip(levels, noisy, strict=True), exact.anchors.device)
-    risk, error = (torch.stack(values) for values in zip(*found, strict=True))
-    ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
-    weights = _trapezoid_weights(ratios.log())
+    def drawn(counts: Tensor) -> list[Tensor]:
+        noisy = [
+            (level, exact.sample(count, generator, level.alpha, level.sigma)[0])
+            for level, count in zip(levels, counts.tolist(), strict=True)
+        ]
+        return parallel(
+            lambda at: excess(*at) if len(at[1]) else at[1][:, 0], noisy, exact.anchors.device
+        )
+
+    counts = torch.full((len(levels),), draws)
+    if error:
+        counts = _allotted(weights, drawn(counts.clamp(max=_PILOT)), error, draws)
+    found = drawn(counts)
+    bound = _integrated(ratios, weights, found)
+    while bound.standard_error > error * bound.nats and counts.min() < draws:
+        missing = max((bound.standard_error / (error * bound.nats)) ** 2, _LEAST_GROWTH)
+        grown = (counts * missing).ceil().long().clamp(max=draws)
+        more = drawn(grown - counts)
+        found, counts = [torch.cat(both) for both in zip(found, more, strict=True)], grown
+        bound = _integrated(ratios, weights, found)
+    return bound
+
+
+def _allotted(weights: Tensor, pilot: Sequence[Tensor], error: float, most: int) -> Tensor:
+    """Return the draws (M,) at each node for a relative standard error of their weighted sum."""
+    values = torch.stack(list(pilot))
+    # Great errors are rare: neighbours, of which some have drawn one, are alike.
+    moments = torch.stack((values.mean(-1), values.square().mean(-1)))
+    smooth = torch.nn.functional.avg_pool1d(
+        moments, _ALIKE, stride=1, padding=_ALIKE // 2, count_include_pad=False
+    )
+    spread = weights * (smooth[1] - smooth[0].square()).clamp(min=0.0).sqrt()
+    needed = spread * spread.sum() / (error * (weights @ moments[0])) ** 2
+    # Where nothing is wrong there is nothing to find, and what diverges stays so.
+    return needed.nan_to_num(nan=0.0).clamp(min(_FEWEST, most), most).ceil().long()
+
+
+def _integrated(ratios: Tensor, weights: Tensor, excess: Sequence[Tensor]) -> KLBound:
+    risk = torch.stack([values.mean() for values in excess])
+    errors = torch.stack([values.std() / len(values) ** 0.5 for values in excess])
     return KLBound(
         nats=(weights @ risk).item(),
-        standard_error=(weights * error).norm().item(),
+        standard_error=(weights * errors).norm().item(),
         prior_nats=0.0,
         noise_ratios=ratios,
         nats_per_log_ratio=risk,
-        standard_errors=error,
+        standard_errors=errors,
     )
 
 
@@ -176,8 +229,47 @@ class ODEDivergence:
     standard_error: float
     """Over the draws."""
     step_error: float
-    """By how much the result moves when the steps are twice as long, over the first 1024 draws; nan
-    if the path has a single step."""
+    """By how much the result moves when the steps are twice as long, over the first `BLOCK` draws;
+    nan if the path has a single step."""
+
+
+class Frame(NamedTuple):
+    r"""Coordinates z and a time u in which the flow of any shape moves little: what the solver works in.
+
+    In :math:`z = (y - m) / \sqrt{v + r^2}` a Gaussian of the shape's mean m and variance v per axis
+    stands still. Nothing of the shape shows where the noise is far greater than it, or far less than
+    the width h of its Gaussians, and there
+
+    .. math:: u = \tfrac12 \log \frac{\tau^2}{v + \tau^2} + \tfrac14 \log r, \quad \tau^2 = h^2 + r^2
+
+    passes slowly: steps even in u are spent where the shape appears.
+    """
+
+    mean: Tensor
+    """(2,)."""
+    variance: float
+    bandwidth: float
+
+    @classmethod
+    def of(cls, density: GaussianMixture) -> Frame:
+        """Return that of a density."""
+        mean, covariance = density.moments()
+        return cls(mean, covariance.trace().item() / 2, density.bandwidth)
+
+    def scale(self, level: Level) -> float:
+        """Return what z = 1 is in y."""
+        return math.sqrt(self.variance + level.noise_ratio**2)
+
+    def time(self, noise_ratio: Tensor) -> Tensor:
+        """Return u at noise ratios, float64."""
+        tau2 = self.bandwidth**2 + noise_ratio**2
+        return (tau2 / (self.variance + tau2)).log() / 2 + _EVEN_SHARE * noise_ratio.log()
+
+    def speed(self, level: Level) -> float:
+        """Return du / d log r."""
+        tau2 = self.bandwidth**2 + level.noise_ratio**2
+        seen = level.noise_ratio**2 / tau2 * self.variance / (self.variance + tau2)
+        return seen + _EVEN_SHARE
 
 
 def kl_ode(
@@ -189,40 +281,70 @@ def kl_ode(
     steps: int,
     draws: int,
     generator: torch.Generator,
+    error: float = 0.0,
 ) -> ODEDivergence:
     r"""Return :math:`E_p[\log p - \log q]` over fresh draws of p, q by the exact probability-flow ODE.
 
     p is the truth at the path's least noise, as in `kl_bound`; log p and log q are taken at the same
-    draws, so that the entropy's variance cancels. q is the density from which the ODE carries
-    `start` there: `ode_log_prob` over about `steps` steps, even in log noise ratio. A discrete path
-    is followed at its own times only, since its network was trained at no others: its first steps are
-    as long as the schedule makes them, which `step_error` shows. `denoise` is called with CPU tensors
-    in single precision; all sums are in double.
+    draws, so that the entropy's variance cancels. There are at most `draws`, until their standard error
+    is at most `error` nats (0: all). q is the density from which the ODE carries `start` there:
+    `ode_log_prob` over about `steps` steps, the `ode_levels`. A discrete path is followed at its own
+    times only, since its network was trained at no others: its first steps are as long as the schedule
+    makes them, which `step_error` shows. `denoise` is called with CPU tensors in single precision; all
+    sums are in double.
     """
     exact = density.to("cpu", torch.float64)
-    levels = even_levels(path, steps + 1)
-    x0, _ = exact.sample(draws, generator)
-    noise = torch.randn(draws, 2, generator=generator, dtype=torch.float64)
-    y = x0 + levels[0].noise_ratio * noise
-    mean, covariance = exact.moments()
-    variance = covariance.trace().item() / 2
-    log_p = tractable(exact).log_prob(y, 1.0, levels[0].noise_ratio)
+    truth, frame = tractable(exact), Frame.of(exact)
+    levels = ode_levels(path, steps, frame)
+    least = levels[0]
 
-    def log_q(points: Tensor, levels: Sequence[Level]) -> Tensor:
-        return ode_log_prob(denoise, points, levels, start, (mean, variance))
+    def drawn(n: int) -> Sequence[Tensor]:
+        x, _ = exact.sample(n, generator, least.alpha, least.sigma)
+        return (x / least.alpha).split(BLOCK)
 
-    fine = [(block, levels) for block in y.split(BLOCK)]
-    twice = [(block, [*levels[:-1:2], levels[-1]]) for block in y[:_CHECKED].split(BLOCK)]
-    found = parallel(lambda task: log_q(*task), [*fine, *twice], y.device)
-    log_ratio = log_p - torch.cat(found[: len(fine)])
-    coarse = log_p[:_CHECKED] - torch.cat(found[len(fine) :])
-    moved = (log_ratio[:_CHECKED] - coarse).mean().abs().item()
+    def log_ratio(y: Tensor, levels: Sequence[Level]) -> Tensor:
+        log_p = truth.log_prob(y, 1.0, least.noise_ratio)
+        return log_p - ode_log_prob(denoise, y, levels, start, frame)
+
+    def log_ratios(tasks: Iterable[tuple[Tensor, Sequence[Level]]]) -> list[Tensor]:
+        return parallel(lambda task: log_ratio(*task), tasks, exact.anchors.device)
+
+    blocks = drawn(min(draws, _FIRST))
+    tasks = [(block, levels) for block in blocks]
+    *found, twice = log_ratios([*tasks, (blocks[0], [*levels[:-1:2], levels[-1]])])
+    moved = (found[0] - twice).mean().abs().item()
+    fine = torch.cat(found)
+    # Where it diverges it has no error, and more draws don't help.
+    while (missing := _draws_missing(fine, error, draws)) > 0:
+        fine = torch.cat((fine, *log_ratios((block, levels) for block in drawn(missing))))
     return ODEDivergence(
-        nats=log_ratio.mean().item(),
-        standard_error=(log_ratio.std() / draws**0.5).item(),
+        nats=fine.mean().item(),
+        standard_error=(fine.std() / len(fine) ** 0.5).item(),
         # A single step can't be halved.
         step_error=moved if len(levels) > 2 else math.nan,
     )
+
+
+def _draws_missing(values: Tensor, error: float, most: int) -> int:
+    """Return how many more of `values` bring their mean's standard error to `error`, up to `most`."""
+    if not error:
+        return most - len(values)
+    needed = (values.std() / error).square().nan_to_num(nan=0.0).clamp(max=most)
+    return int(needed.ceil()) - len(values)
+
+
+def ode_log_probs(
+    denoise: Denoise,
+    y: Tensor,
+    levels: Sequence[Level],
+    start: tuple[Tensor, Tensor],
+    frame: Frame,
+) -> Tensor:
+    """Return `ode_log_prob` of any number of points y (n, 2), block by block side by side; nats, (n,)."""
+    blocks = parallel(
+        lambda block: ode_log_prob(denoise, block, levels, start, frame), y.split(BLOCK), y.device
+    )
+    return torch.cat(blocks)
 
 
 def ode_log_prob(
@@ -230,26 +352,26 @@ def ode_log_prob(
     y: Tensor,
     levels: Sequence[Level],
     start: tuple[Tensor, Tensor],
-    moments: tuple[Tensor, float],
+    frame: Frame,
 ) -> Tensor:
     r"""Log-density of y = x / alpha (B, 2), float64, at the first of the rising `levels`; nats, (B,).
 
-    The ODE starts from the Gaussian `start` of x at the last level. It is integrated in
-    :math:`z = (y - m) / \sqrt{v + r^2}`, in which a Gaussian of the data's mean m and variance v
-    (`moments`) stands still: the solver is left with what the shape does. It is a predictor-corrector
-    with steps of any length, Adams-Bashforth of order 3 and Adams-Moulton of order 4 (Hairer, Norsett
-    & Wanner 1993, section III.5), which asks for D at the levels alone.
+    The ODE starts from the Gaussian `start` of x at the last level. It is integrated in the
+    coordinates and the time of `frame`, in which the solver is left with what the shape does. It is a
+    predictor-corrector with steps of any length, Adams-Bashforth of order 3 and Adams-Moulton of
+    order 4 (Hairer, Norsett & Wanner 1993, section III.5), which asks for D at the levels alone.
     """
-    centre, variance = moments
-    times = [math.log(level.noise_ratio) for level in levels]
-    scales = [math.sqrt(variance + level.noise_ratio**2) for level in levels]
+    centre, variance, _ = frame
+    times = frame.time(torch.tensor([level.noise_ratio for level in levels]).double()).tolist()
+    scales = [frame.scale(level) for level in levels]
+    speeds = [frame.speed(level) for level in levels]
 
     def denoised(z: Tensor, k: int) -> Tensor:
         x = levels[k].alpha * (centre + scales[k] * z)
         return denoise(x.to(DTYPE), torch.tensor(levels[k].time, dtype=DTYPE)).to(z)
 
     def slope(z: Tensor, x0: Tensor, k: int) -> Tensor:
-        return variance / scales[k] ** 2 * z - (x0 - centre) / scales[k]
+        return (variance / scales[k] ** 2 * z - (x0 - centre) / scales[k]) / speeds[k]
 
     z = (y - centre) / scales[0]
     slopes: list[Tensor] = []
@@ -264,7 +386,7 @@ def ode_log_prob(
             z = z + _integral([*slopes[-3:], predicted], [*past, times[k]], step)
         x0, trace = _with_trace(partial(denoised, k=k), z)
         slopes.append(slope(z, x0, k))
-        divergences.append(2 * variance / scales[k] ** 2 - trace / scales[k])
+        divergences.append((2 * variance / scales[k] ** 2 - trace / scales[k]) / speeds[k])
         if k:
             log_volume += _integral(divergences[-4:], [*past, times[k]], step)
     top = levels[-1]
@@ -306,9 +428,27 @@ def _integral(values: Sequence[Tensor], nodes: Sequence[float], step: Sequence[f
 
 def even_levels(path: Path, nodes: int, sigma_min: float | None = None) -> list[Level]:
     """Return levels about even in log noise ratio, from `sigma_min` (None: the path's least) up."""
+    return _levels_at(path, _even_ratios(path, nodes, sigma_min))
+
+
+def ode_levels(path: Path, steps: int, frame: Frame, sigma_min: float | None = None) -> list[Level]:
+    """Return the levels of about `steps` steps, even in the time of `frame`, from `sigma_min` up."""
+    dense = _even_ratios(path, 4096, sigma_min)
+    times = frame.time(dense)
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    even = times[0] + even * (times[-1] - times[0])
+    right = torch.searchsorted(times, even).clamp(1, len(times) - 1)
+    share = (even - times[right - 1]) / (times[right] - times[right - 1])
+    return _levels_at(path, dense[right - 1].lerp(dense[right], share))
+
+
+def _even_ratios(path: Path, n: int, sigma_min: float | None) -> Tensor:
     low, high = cleanest(path, sigma_min).noise_ratio, noisiest(path).noise_ratio
-    grid = torch.logspace(0, 1, nodes, base=high / low, dtype=torch.float64) * low
-    return [level_at(path, t) for t in torch.unique(path.time(grid)).tolist()]
+    return torch.logspace(0, 1, n, base=high / low, dtype=torch.float64) * low
+
+
+def _levels_at(path: Path, noise_ratios: Tensor) -> list[Level]:
+    return [level_at(path, t) for t in torch.unique(path.time(noise_ratios)).tolist()]
 
 
 def _trapezoid_weights(x: Tensor) -> Tensor:

@@ -70,19 +70,12 @@ def _held_out(
     chosen = np.random.default_rng(0).permutation(len(points))[: evaluation.ode_draws]
     y = torch.from_numpy(model.normalizer.apply(points[chosen]))
     path = model.denoiser.path
-    levels = diffusion.likelihood.even_levels(path, evaluation.ode_steps + 1)
-    mean, covariance = model.density.moments()
+    frame = diffusion.likelihood.Frame.of(model.density)
+    levels = diffusion.likelihood.ode_levels(path, evaluation.ode_steps, frame)
     start = diffusion.chains.start_distribution(model.density, path, start_rule)
     denoise = diffusion.devices.reached_from_cpu(model.denoiser, device)
     with torch.no_grad():
-        learnt = torch.cat(
-            [
-                diffusion.likelihood.ode_log_prob(
-                    denoise, block, levels, start, (mean, covariance.trace().item() / 2)
-                )
-                for block in y.split(diffusion.likelihood.BLOCK)
-            ]
-        )
+        learnt = diffusion.likelihood.ode_log_probs(denoise, y, levels, start, frame)
     truth = diffusion.coarse.tractable(model.density).log_prob(y, 1.0, levels[0].noise_ratio)
     volume = math.log(model.normalizer.scale[0] * model.normalizer.scale[1])
     shares = torch.ones(len(y)) if weights is None else torch.from_numpy(weights[chosen])
@@ -121,6 +114,7 @@ def _divergences(
         nodes=evaluation.noise_levels,
         draws=evaluation.risk_draws,
         generator=generator,
+        error=evaluation.bound_error,
     )
     ode = diffusion.likelihood.kl_ode(
         denoise,
@@ -130,6 +124,7 @@ def _divergences(
         steps=evaluation.ode_steps,
         draws=evaluation.ode_draws,
         generator=generator,
+        error=evaluation.ode_error,
     )
     nats = {
         "kl_bound_nats": bound.nats,
