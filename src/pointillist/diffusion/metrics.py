@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pointillist.diffusion import two_sample
 from pointillist.diffusion.density import GaussianMixture
+from pointillist.runtime import parallel
 
 REACH = 3.0
 """Distance from an anchor, in its own standard deviations, up to which a sample is on the shape."""
@@ -138,7 +139,9 @@ def compare(
     x = x.double()
     directions = unit_directions(projections, generator)
     draws = [truth.sample(len(x), generator)[0] for _ in range(floor_draws)]
-    references = [sorted_projections(points, directions) for points in draws]
+    references = parallel(
+        lambda points: sorted_projections(points, directions), draws, truth.anchors.device
+    )
     fresh = [truth.sample(len(x), generator)[0] for _ in range(floor_draws)]
     reference_sums = two_sample.self_sums(draws[0])
 
@@ -149,7 +152,7 @@ def compare(
             scores["w2"] = two_sample.exact_wasserstein(points, draws[0])
         return scores
 
-    scores, floors = score(x), [score(points) for points in fresh]
+    scores, *floors = parallel(score, [x, *fresh], truth.anchors.device)
     metrics: dict[str, float] = {}
     for name, value in scores.items():
         fresh_scores = [floor[name] for floor in floors]
