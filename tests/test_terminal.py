@@ -15,3 +15,15 @@ def test_every_metric_stands_beside_its_floor_with_its_direction(capsys):
         ["mmd", "lower", "-8.0e-05", "0", "-2.0", "s.e."],
         ["kl_bound_nats", "lower", "0.1000", "0", "±", "0.0002"],
     ]
+
+
+def test_surprises_are_printed_with_their_errors_and_units(capsys):
+    metrics = {"nll_fresh": 0.31, "nll_fresh_error": 0.007, "nll_fresh_floor": 0.3}
+    metrics |= {"nll_fresh_floor_error": 0.005, "entropy": 0.3, "entropy_error": 0.005}
+    terminal.print_metrics("moons", metrics)
+    *_, row, note = filter(None, capsys.readouterr().out.splitlines())
+    assert row.split() == ["nll_fresh", "lower", "0.3100", "0.3000", "+2.0", "s.e."]
+    assert note.split(": ") == [
+        " In nats and the shape's original units",
+        "nll_fresh 0.3100 ± 0.0070, entropy 0.3000 ± 0.0050",
+    ]

@@ -202,6 +202,13 @@ def print_metrics(shape: str, metrics: Mapping[str, float]) -> None:
         table.add_row(r.metric.name, better, _figure(r.value), _figure(r.floor), r.text)
     console.print()
     console.print(table)
+    surprises = [
+        f"{name} {_figure(metrics[name])} ± {_figure(metrics[f'{name}_error'])}"
+        for name in ("nll_held_out", "nll_fresh", "entropy")
+        if f"{name}_error" in metrics
+    ]
+    if surprises:
+        console.print(f" In nats and the shape's original units: {', '.join(surprises)}")
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

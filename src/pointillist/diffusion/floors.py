@@ -40,6 +40,7 @@ METRICS = {
         Metric("c2st", "classifier's accuracy", "half", "difference"),
         Metric("memorised", "share that repeat a training point"),
         Metric("nll_held_out", "-log density of held-out points (nats)", shown_as="difference"),
+        Metric("nll_fresh", "-log density of fresh draws (nats)", shown_as="difference"),
         Metric("kl_bound_nats", "KL of the reverse SDE, at most (nats)", shown_as="nats"),
         Metric("kl_ode_nats", "KL of the probability-flow ODE (nats)", shown_as="nats"),
     )

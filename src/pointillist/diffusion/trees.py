@@ -1,12 +1,13 @@
-r"""Gradient-boosted trees that tell two classes apart (Friedman 2001, *Ann. Stat.* 29, 1189, algorithm 6).
+r"""Gradient-boosted trees that tell two classes apart.
 
-A tree is grown level by level on features that are cut into `BINS` bins of about as many rows each: every
-node takes the cut after which the residuals :math:`g = p - y` are best told apart,
+After Friedman 2001, *Ann. Stat.* 29, 1189, algorithm 5. A tree is grown level by level on features that
+are cut into `BINS` bins of about as many rows each: every node takes the cut that tells the residuals
+:math:`g = p - y` best apart,
 
 .. math:: \max \frac{G_l^2}{n_l} + \frac{G_r^2}{n_r}, \quad G = \sum g,
 
-and a leaf adds :math:`-\eta \sum g / \sum p (1 - p)` to the log odds of its rows, a Newton step. Written out
-here since a library of learners takes most of a second to import.
+and a leaf adds :math:`-\eta \sum g / \sum p (1 - p)` to the log odds of its rows, a Newton step. It is
+written out here since a library of learners takes most of a second to import.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Tree(NamedTuple):
     """What each leaf adds to the log odds, (2^depth,)."""
 
     def leaf(self, bins: np.ndarray) -> np.ndarray:
-        """Return the leaf (n,) that rows of bins (n, d) come to."""
-        node = np.zeros(len(bins), int)
+        """Return the leaf (n,) that rows with `bins` (d, n) come to."""
+        node = np.zeros(bins.shape[1], int)
         for features, cuts in zip(self.features, self.cuts, strict=True):
             node = _next_node(node, bins, features, cuts)
         return node
@@ -59,13 +60,13 @@ def predict(train: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 def _binned(rows: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    columns = [np.searchsorted(edge, column) for edge, column in zip(edges.T, rows.T, strict=True)]
-    return np.stack(columns, 1)
+    """Return the bins (d, n) of rows (n, d)."""
+    return np.stack([np.searchsorted(e, column) for e, column in zip(edges.T, rows.T, strict=True)])
 
 
 def _grow(bins: np.ndarray, slopes: np.ndarray, curvatures: np.ndarray) -> tuple[Tree, np.ndarray]:
     """Return a tree, and the leaf (n,) of each of the rows that it was grown on."""
-    node = np.zeros(len(bins), int)
+    node = np.zeros(bins.shape[1], int)
     features, cuts = [], []
     for level in range(_DEPTH):
         feature, cut = _best_cuts(node, bins, slopes, 2**level)
@@ -80,12 +81,12 @@ def _best_cuts(
     node: np.ndarray, bins: np.ndarray, slopes: np.ndarray, nodes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the feature and the last bin on the left of each node's best cut, (nodes,) each."""
-    d = bins.shape[1]
-    place = ((node[:, None] * d + np.arange(d)) * BINS + bins).ravel()
+    d = len(bins)
+    place = (bins + BINS * np.arange(d)[:, None] + BINS * d * node).ravel()
     size, shape = nodes * d * BINS, (nodes, d, BINS)
     # Rows and sums of the residuals left of each cut.
     rows = np.bincount(place, minlength=size).reshape(shape).cumsum(-1)
-    sums = np.bincount(place, np.repeat(slopes, d), size).reshape(shape).cumsum(-1)
+    sums = np.bincount(place, np.tile(slopes, d), size).reshape(shape).cumsum(-1)
     beyond, rest = rows[..., -1:] - rows, sums[..., -1:] - sums
     allowed = (rows >= _LEAST_ROWS) & (beyond >= _LEAST_ROWS)
     gain = sums**2 / np.maximum(rows, 1) + rest**2 / np.maximum(beyond, 1)
@@ -99,4 +100,5 @@ def _best_cuts(
 def _next_node(
     node: np.ndarray, bins: np.ndarray, feature: np.ndarray, cut: np.ndarray
 ) -> np.ndarray:
-    return 2 * node + (bins[np.arange(len(bins)), feature[node]] > cut[node])
+    """Return the nodes (n,) of the next level to which rows with `bins` (d, n) go."""
+    return 2 * node + (bins[feature[node], np.arange(len(node))] > cut[node])

@@ -11,6 +11,8 @@ from pointillist import diffusion
 from pointillist.diffusion.config import Evaluation
 from pointillist.models.denoiser import TrainedDenoiser
 
+_ENTROPY_DRAWS = 20_000
+
 
 def measure(
     model: TrainedDenoiser,
@@ -34,10 +36,12 @@ def measure(
         exact_w2=evaluation.exact_w2,
     )
     nats, bound = _divergences(model, start_rule, evaluation, generator, where)
-    held_out: dict[str, float] = {}
+    surprise: dict[str, float] = {}
+    if model.covariances is not None:
+        surprise = _fresh(model, nats["kl_ode_nats"], nats["kl_ode_nats_error"], generator)
     if len(model.held_out.points):
-        held_out = _held_out(model, start_rule, evaluation, where) | _memorised(model, compared)
-    return {**nats, **held_out, **distances, "n_eval": float(len(compared))}, bound
+        surprise |= _held_out(model, start_rule, evaluation, where) | _memorised(model, compared)
+    return {**nats, **surprise, **distances, "n_eval": float(len(compared))}, bound
 
 
 def _memorised(model: TrainedDenoiser, samples: torch.Tensor) -> dict[str, float]:
@@ -55,6 +59,34 @@ def _memorised(model: TrainedDenoiser, samples: torch.Tensor) -> dict[str, float
         "memorised_floor": diffusion.metrics.share_memorised(others, points),
         "memorised_truth": diffusion.metrics.share_memorised(fresh, points),
     }
+
+
+def _fresh(
+    model: TrainedDenoiser, divergence: float, error: float, generator: torch.Generator
+) -> dict[str, float]:
+    """Return -log q of fresh draws of what was learnt, in nats and original units, and its entropy.
+
+    The one is the other and KL(truth || q), which is known better than either. All are taken at the
+    path's least noise.
+    """
+    ratio = diffusion.schedules.cleanest(model.denoiser.path).noise_ratio
+    y, _ = model.density.sample(_ENTROPY_DRAWS, generator, 1.0, ratio)
+    log_p = diffusion.coarse.tractable(model.density).log_prob(y, 1.0, ratio)
+    entropy = _log_volume(model) - log_p.mean().item()
+    entropy_error = log_p.std().item() / _ENTROPY_DRAWS**0.5
+    return {
+        "entropy": entropy,
+        "entropy_error": entropy_error,
+        "nll_fresh": entropy + divergence,
+        "nll_fresh_error": math.hypot(entropy_error, error),
+        "nll_fresh_floor": entropy,
+        "nll_fresh_floor_error": error,
+    }
+
+
+def _log_volume(model: TrainedDenoiser) -> float:
+    """Return what -log density gains from model to original coordinates, nats."""
+    return math.log(model.normalizer.scale[0] * model.normalizer.scale[1])
 
 
 def _held_out(
@@ -77,7 +109,7 @@ def _held_out(
     with torch.no_grad():
         learnt = diffusion.likelihood.ode_log_probs(denoise, y, levels, start, frame)
     truth = diffusion.coarse.tractable(model.density).log_prob(y, 1.0, levels[0].noise_ratio)
-    volume = math.log(model.normalizer.scale[0] * model.normalizer.scale[1])
+    volume = _log_volume(model)
     shares = torch.ones(len(y)) if weights is None else torch.from_numpy(weights[chosen])
     shares = shares.double() / shares.sum()
 
