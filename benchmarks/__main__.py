@@ -25,6 +25,7 @@ PARTS = (
     "quality",
     "shapes",
     "truth",
+    "memorising",
     "films",
     "race",
     "presets",
