@@ -117,8 +117,10 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
 
 
 def log_prob(task: Task, denoiser: Denoiser, x: torch.Tensor) -> torch.Tensor:
-    """Return the log-density of x (n, 2), float64, by the probability-flow ODE; nats of the task's model
-    coordinates, (n,)."""
+    """Return the log-density of x (n, 2) by the probability-flow ODE, (n,), float64.
+
+    Nats, in the task's model coordinates.
+    """
     path, density = denoiser.path, task.density
     levels = diffusion.likelihood.even_levels(path, task.parameters.evaluation.ode_steps + 1)
     start = diffusion.chains.start_distribution(density, path, "moments")

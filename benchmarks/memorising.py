@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.common import PROJECT, Figures, Options, say, table
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from benchmarks.learning import Task
+    from benchmarks.memorising_pictures import Clouds
     from pointillist.diffusion.denoiser import Denoiser
 
 TITLE = "Does it memorise?"
@@ -32,7 +32,7 @@ SAMPLED: dict[str, Any] = {
     "data.bandwidth": 1e-3,
     "network.bandwidth": 0,
     # By default it follows the points' spacing: here one network for every number of them.
-    "network.input_bandwidth": 20,
+    "network.input_bandwidth": 10,
 }
 WIDTHS: dict[str, Any] = {"0.01": 0.01, "auto": "auto"}
 EXACT: dict[str, Any] = {"training.target": "posterior", "training.steps": 1000}
@@ -47,6 +47,8 @@ _SHARED: dict[str, Any] = {
     "sampling.n_samples": 2000,
 }
 _MOMENTS, _FRESH, _LOSS_BATCHES = 14, 512, 32
+_EARLY = 3  # of the moments: before the trainings part
+_BEGUN = 0.05
 
 
 def measure(options: Options) -> Figures:
@@ -68,11 +70,10 @@ def measure(options: Options) -> Figures:
     return figures
 
 
-def _along(overrides: dict[str, Any]) -> tuple[Figures, np.ndarray]:
-    """Train once; return what was measured at some steps, and points and last samples (2, n, 2)."""
-    import torch
-
+def _along(overrides: dict[str, Any]) -> tuple[Figures, Clouds]:
+    """Train once; return what was measured at some steps, and the points that there were at the end."""
     from benchmarks import learning, truth
+    from benchmarks.memorising_pictures import Clouds
     from pointillist import diffusion
 
     task = learning.make_task(learning.read_parameters("base", {**_SHARED, **overrides}))
@@ -106,7 +107,7 @@ def _along(overrides: dict[str, Any]) -> tuple[Figures, np.ndarray]:
         "fresh": share,
         "truth": diffusion.metrics.share_memorised(of_truth, points),
     }
-    return figures, torch.stack((of_truth, samples)).numpy()
+    return figures, Clouds(*(cloud.numpy() for cloud in (points, samples, fresh)))
 
 
 def _samples(task: Task, denoiser: Denoiser) -> Tensor:
@@ -124,11 +125,10 @@ def _loss(task: Task, denoiser: Denoiser) -> float:
 
     import torch
 
-    from benchmarks.learning import DTYPE
     from pointillist import diffusion
 
     generator = diffusion.devices.generator(SEED, "loss")
-    density = task.density.to("cpu", DTYPE)
+    density = task.density.to("cpu", diffusion.denoiser.DTYPE)
     batches = diffusion.batches.Batches(denoiser, density, task.parameters.training, generator)
     with torch.no_grad():
         return mean(
@@ -154,29 +154,31 @@ def _words(run: Figures) -> str:
 def report(figures: Figures) -> Iterator[str]:
     """Yield a row for each number of points, then one for each width."""
     sampled, exact = figures["sampled"], figures["exact"]
-    steps = next(iter(sampled.values()))["rows"][-1]["step"]
+    rows = next(iter(sampled.values()))["rows"]
+    early, last = rows[min(_EARLY, len(rows) - 1)]["step"], rows[-1]["step"]
     yield (
-        f"Draws of moons, seed {figures['seed']}. nats: -E log q over {_FRESH} fresh draws less the entropy, "
-        "± its standard error. memorised: share of samples nearer to a training point than to a third "
-        "of the way to the second nearest; of fresh draws of the formula: its floor."
+        f"Draws of moons, seed {figures['seed']}. nats: -E log q over {_FRESH} fresh draws less the formula's "
+        "entropy, ± its standard error. memorised: share of samples less than a third as far from a "
+        "training point as from the second nearest; its floor is that of fresh draws. Memorising begins "
+        f"where it exceeds the floor by {_BEGUN}."
     )
     yield ""
     yield "![Likelihood, loss and share memorised along training](../docs/pictures/memorising.png)"
     yield ""
-    head = ("nats", "training loss", "memorised")
     yield from table(
         (
             "sampled targets: points",
-            "best step",
-            *head,
-            *(f"{name} at step {steps:,}" for name in head),
-            "fresh draws memorised",
+            f"nats at step {early}",
+            "least nats",
+            "at step",
+            f"nats at {last:,}",
+            f"loss at step {early}",
+            f"at {last:,}",
+            "memorising begins at step",
+            f"memorised at {last:,}",
+            "floor",
         ),
-        (
-            (f"{run['n']:,}", f"{best(run)['step']:,}", *_cells(best(run)), *_cells(run["rows"][-1]))
-            + (f"{run['fresh']:.3f}",)
-            for run in sampled.values()
-        ),
+        (_row(run) for run in sampled.values()),
     )
     yield "![Samples of exact targets, by width of the dots](../docs/pictures/memorising_exact.png)"
     yield ""
@@ -203,8 +205,22 @@ def report(figures: Figures) -> Iterator[str]:
     )
 
 
-def _cells(row: dict[str, float]) -> tuple[str, str, str]:
-    return _nats(row), f"{row['loss']:.4f}", f"{row['memorised']:.3f}"
+def _row(run: Figures) -> tuple[str, ...]:
+    rows, least = run["rows"], best(run)
+    early, last = rows[min(_EARLY, len(rows) - 1)], rows[-1]
+    begun = [row["step"] for row in rows if row["memorised"] > run["fresh"] + _BEGUN]
+    return (
+        f"{run['n']:,}",
+        _nats(early),
+        _nats(least),
+        f"{least['step']:,}",
+        _nats(last),
+        f"{early['loss']:.3f}",
+        f"{last['loss']:.3f}",
+        f"{begun[0]:,}" if begun else "not yet",
+        f"{last['memorised']:.3f}",
+        f"{run['fresh']:.3f}",
+    )
 
 
 def _nats(row: dict[str, float]) -> str:
