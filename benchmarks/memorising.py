@@ -157,10 +157,10 @@ def report(figures: Figures) -> Iterator[str]:
     rows = next(iter(sampled.values()))["rows"]
     early, last = rows[min(_EARLY, len(rows) - 1)]["step"], rows[-1]["step"]
     yield (
-        f"Draws of moons, seed {figures['seed']}. nats: -E log q over {_FRESH} fresh draws less the formula's "
-        "entropy, ± its standard error. memorised: share of samples less than a third as far from a "
-        "training point as from the second nearest; its floor is that of fresh draws. Memorising begins "
-        f"where it exceeds the floor by {_BEGUN}."
+        f"Draws of moons, seed {figures['seed']}. nats: -E log q over {_FRESH} fresh draws less the "
+        "formula's entropy, ± its standard error. memorised: share of samples less than a third as far "
+        "from a training point as from the second nearest; its floor is that of fresh draws. Memorising "
+        f"begins where it exceeds the floor by {_BEGUN}."
     )
     yield ""
     yield "![Likelihood, loss and share memorised along training](../docs/pictures/memorising.png)"
