@@ -48,7 +48,7 @@ _SHARED: dict[str, Any] = {
 }
 _MOMENTS, _FRESH, _LOSS_BATCHES = 14, 512, 32
 _EARLY = 3  # of the moments: before the trainings part
-_BEGUN = 0.05
+_BEGUN = 0.03  # three standard errors of the difference of two shares near 1/9
 
 
 def measure(options: Options) -> Figures:

@@ -61,8 +61,8 @@ def curves(runs: Figures) -> Figure:
     floors = [run["fresh"] for run in runs.values()]
     panels[2].axhspan(min(floors), max(floors), color=style.GHOST, linewidth=0)
     panels[2].set_ylim(0, 1)
-    style.note(panels[2], (0.02, max(floors) + 0.03), "fresh draws", of_data="y")
-    _legend(panels[1], runs)
+    style.note(panels[2], (1.0, min(floors) - 0.05), "fresh draws", of_data="y", ha="right")
+    _legend(panels[0], runs)
     return figure
 
 
@@ -75,20 +75,20 @@ def _line(axes: Axes, run: Figures, key: str, colour: Any) -> None:
 
 
 def _legend(axes: Axes, runs: Figures) -> None:
-    """Name the lines in the upper right corner, where every loss has fallen."""
+    """Name the lines in the lower left corner, where no training is so soon."""
     for k, run in enumerate(runs.values()):
         colour = to_hex(style.PALETTE(k / (len(runs) - 1)))
         words = f"{run['n']:,} points"
-        style.note(axes, (1.0, 0.96 - 0.07 * k), words, colour=colour, size=style.LABEL, ha="right")
+        style.note(axes, (0.03, 0.32 - 0.07 * k), words, colour=colour, size=style.LABEL)
 
 
 def exact(runs: Figures, clouds: dict[str, Clouds]) -> Figure:
     """Draw samples of exact targets in a part of the plane, for each width; and fresh draws."""
     first = next(iter(clouds.values()))
-    low, high = np.quantile(first.fresh, [0.0, 1.0], axis=0)
-    across, up = high - low
+    (left, bottom), (right, top) = style.limits_of(first.fresh, margin=0.0).corners
+    across, up = right - left, top - bottom
     window = style.Limits(
-        low[0] + 0.02 * across, low[0] + 0.3 * across, low[1] + 0.5 * up, low[1] + 0.82 * up
+        left + 0.2 * across, left + 0.42 * across, bottom + 0.78 * up, bottom + 0.99 * up
     )
     shown = [
         (_title(name, runs[name]), cloud.training, cloud.samples) for name, cloud in clouds.items()
@@ -99,12 +99,12 @@ def exact(runs: Figures, clouds: dict[str, Clouds]) -> Figure:
         len(shown),
         window,
         "Exact targets learn the truth they are given: narrow dots are the points themselves",
-        f"A part of moons. Dark: the {runs['auto']['n']:,} training points; light: samples; in per cent: "
-        "the share that repeats a training point.",
+        f"A part of moons. Rings: the training points ({runs['auto']['n']:,} in all); dots: samples; "
+        "in per cent: the share of all samples that repeat a training point.",
     )
     for axes, (title, training, samples) in zip(panels.axes.flat, shown, strict=True):
-        style.paint(axes, samples, style.ACCENT, size=5.0)
-        style.paint(axes, training, style.INK, size=3.0)
+        style.paint(axes, samples, style.ACCENT, size=7.0)
+        axes.scatter(*training.T, s=34.0, facecolors="none", edgecolors=style.INK, linewidths=0.8)
         style.label(axes, title)
     return panels.figure
 
