@@ -156,6 +156,7 @@ def report(figures: Figures) -> Iterator[str]:
     sampled, exact = figures["sampled"], figures["exact"]
     rows = next(iter(sampled.values()))["rows"]
     early, last = rows[min(_EARLY, len(rows) - 1)]["step"], rows[-1]["step"]
+    last_exact = next(iter(exact.values()))["rows"][-1]["step"]
     yield (
         f"Draws of moons, seed {figures['seed']}. nats: -E log q over {_FRESH} fresh draws less the "
         "formula's entropy, ± its standard error. memorised: share of samples less than a third as far "
@@ -185,18 +186,22 @@ def report(figures: Figures) -> Iterator[str]:
     yield from table(
         (
             f"exact targets, {EXACT_NUMBER:,} points: data.bandwidth",
-            "memorised at step",
+            "least nats",
             "at step",
-            "nats there",
-            "the truth learnt",
-            "fresh draws",
+            f"nats at {last_exact:,}",
+            "memorising begins at step",
+            f"memorised at {last_exact:,}",
+            "by the truth learnt",
+            "floor",
         ),
         (
             (
                 name if name != "auto" else f"auto: {run['bandwidth']:.3f}",
-                f"{run['rows'][0]['memorised']:.3f} at {run['rows'][0]['step']}",
-                f"{run['rows'][-1]['memorised']:.3f} at {run['rows'][-1]['step']:,}",
+                _nats(best(run)),
+                f"{best(run)['step']:,}",
                 _nats(run["rows"][-1]),
+                _begins(run),
+                f"{run['rows'][-1]['memorised']:.3f}",
                 f"{run['truth']:.3f}",
                 f"{run['fresh']:.3f}",
             )
@@ -208,7 +213,6 @@ def report(figures: Figures) -> Iterator[str]:
 def _row(run: Figures) -> tuple[str, ...]:
     rows, least = run["rows"], best(run)
     early, last = rows[min(_EARLY, len(rows) - 1)], rows[-1]
-    begun = [row["step"] for row in rows if row["memorised"] > run["fresh"] + _BEGUN]
     return (
         f"{run['n']:,}",
         _nats(early),
@@ -217,10 +221,16 @@ def _row(run: Figures) -> tuple[str, ...]:
         _nats(last),
         f"{early['loss']:.3f}",
         f"{last['loss']:.3f}",
-        f"{begun[0]:,}" if begun else "not yet",
+        _begins(run),
         f"{last['memorised']:.3f}",
         f"{run['fresh']:.3f}",
     )
+
+
+def _begins(run: Figures) -> str:
+    """Say from which step on more samples repeat a point than chance explains."""
+    over = [row["step"] for row in run["rows"] if row["memorised"] > run["fresh"] + _BEGUN]
+    return f"{over[0]:,}" if over else "not yet"
 
 
 def _nats(row: dict[str, float]) -> str:
