@@ -26,6 +26,7 @@ PARTS = (
     "quality",
     "shapes",
     "truth",
+    "memorising",
     "films",
     "race",
     "presets",

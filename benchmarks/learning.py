@@ -132,6 +132,25 @@ def score(task: Task, denoiser: Denoiser, seed: int) -> dict[str, float]:
     )
 
 
+def log_prob(task: Task, denoiser: Denoiser, x: torch.Tensor) -> torch.Tensor:
+    """Return the log-density of x (n, 2) by the probability-flow ODE, (n,), float64.
+
+    Nats, in the task's model coordinates.
+    """
+    path, density = denoiser.path, task.density
+    levels = diffusion.likelihood.even_levels(path, task.parameters.evaluation.ode_steps + 1)
+    start = diffusion.chains.start_distribution(density, path, "moments")
+    mean, covariance = density.moments()
+    moments = mean, covariance.trace().item() / 2
+    blocks = x.split(diffusion.likelihood.BLOCK)
+    return torch.cat(
+        [
+            diffusion.likelihood.ode_log_prob(denoiser, block, levels, start, moments)
+            for block in blocks
+        ]
+    )
+
+
 def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:
     """Return kl_bound_nats and its standard error."""
     sampling, evaluation = task.parameters.sampling, task.parameters.evaluation

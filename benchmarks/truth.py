@@ -7,9 +7,14 @@ learnt, and then the model's own density, by its probability-flow ODE.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import Figures, Options, say, summary, table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmarks.learning import Task
 
 TITLE = "The truth behind the points"
 
@@ -42,18 +47,32 @@ def measure(options: Options) -> Figures:
 
 def beyond_entropy(shape: str, overrides: dict[str, Any], seed: int) -> tuple[float, float]:
     """Return what truth and model of one training have beyond the entropy, in nats."""
-    import math
+    from benchmarks import learning
 
+    given = {**overrides, "shape": shape, "seed": seed, "source.seed": seed}
+    task = learning.make_task(learning.read_parameters("base", given))
+    denoiser, _ = learning.learn(task, seed)
+    x, logs = fresh_draws(task, _FRESH, seed)
+    # At the same draws, so that the entropy's variance cancels.
+    of_truth = logs - task.density.log_prob(x)
+    of_model = logs[:_OF_MODEL] - learning.log_prob(task, denoiser, x[:_OF_MODEL])
+    return of_truth.mean().item(), of_model.mean().item()
+
+
+def fresh_draws(task: Task, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return n draws of the formula behind a task, (n, 2), and the formula's log-density there, (n,).
+
+    Both in the task's model coordinates, float64; the density in nats.
+    """
     import torch
 
     from benchmarks import learning
     from pointillist import diffusion
 
-    given = {**overrides, "shape": shape, "seed": seed, "source.seed": seed}
-    task = learning.make_task(learning.read_parameters("base", given))
+    shape = task.parameters.shape
     formula = learning.make_task(learning.read_parameters("base", {"shape": shape}))
-    denoiser, _ = learning.learn(task, seed)
     generator = diffusion.devices.generator(seed, "fresh draws")
+<<<<<<< HEAD
     fresh, _ = formula.density.sample(_FRESH, generator)
     logs = formula.density.log_prob(fresh)
     original = formula.model.original(fresh)
@@ -71,6 +90,12 @@ def beyond_entropy(shape: str, overrides: dict[str, Any], seed: int) -> tuple[fl
     of_truth = logs - density.log_prob(x) - volume
     of_model = logs[:_OF_MODEL] - learnt - volume
     return of_truth.mean().item(), of_model.mean().item()
+=======
+    drawn, _ = formula.density.sample(n, generator)
+    x = torch.from_numpy(task.model.normalizer.apply(formula.model.original(drawn)))
+    wider = torch.tensor(task.model.normalizer.scale) / torch.tensor(formula.model.normalizer.scale)
+    return x, formula.density.log_prob(drawn) + wider.prod().log()
+>>>>>>> mem2
 
 
 def report(figures: Figures) -> Iterator[str]:

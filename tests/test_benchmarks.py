@@ -7,7 +7,7 @@ import torch
 from kedro.framework.startup import bootstrap_project
 
 from benchmarks import __main__ as command
-from benchmarks import common, experiments, gpu, learning, machine, quality, race
+from benchmarks import common, experiments, gpu, learning, machine, memorising, quality, race, truth
 from pointillist.groups import nested
 
 NAMES = ("off_manifold", "nn95", "coverage", "tv", "sw2")
@@ -123,3 +123,36 @@ def test_parameters_are_read_as_on_kedros_command_line():
         "shape": "cat",
         "sampling": {"rho": None},
     }
+
+
+def test_fresh_draws_come_with_the_density_of_their_formula_in_the_coordinates_of_a_task():
+    exact = learning.make_task(learning.read_parameters("base", {"shape": "moons"}))
+    x, logs = truth.fresh_draws(exact, 500, 3)
+    torch.testing.assert_close(logs, exact.density.log_prob(x))
+    # The same draws in coordinates that are two and three times as wide.
+    wide = {"shape": "moons", "source.sampled": 50, "data.center": [0, 0], "data.scale": [2, 3]}
+    there, logs_there = truth.fresh_draws(
+        learning.make_task(learning.read_parameters("base", wide)), 500, 3
+    )
+    original = torch.from_numpy(exact.model.original(x))
+    torch.testing.assert_close(there, original / torch.tensor([2.0, 3.0]).double())
+    unit = torch.tensor(exact.model.normalizer.scale).log().sum()
+    torch.testing.assert_close(logs_there, logs - unit + torch.tensor(6.0).double().log())
+
+
+def test_memorising_is_measured_beside_its_floors(monkeypatch):
+    monkeypatch.setattr(memorising, "NUMBERS", (300,))
+    monkeypatch.setattr(memorising, "WIDTHS", {"0.01": 0.01})
+    short = {**common.SMOKE, "evaluation.ode_steps": 8, "sampling.steps": 4}
+    monkeypatch.setattr(common, "SMOKE", short)
+    figures = memorising.measure(common.Options(smoke=True))
+    run = figures["sampled"]["300"]
+    # Dots of next to no width are the points themselves; what is new repeats one in nine by chance.
+    assert run["truth"] > 0.95
+    assert run["fresh"] == pytest.approx(1 / 9, abs=0.06)
+    first, last = run["rows"]
+    assert last["loss"] < first["loss"]
+    assert last["nats"] < first["nats"]
+    report = list(memorising.report(figures))
+    assert sum(line.startswith("| 300 | ") for line in report) == 1
+    assert sum(line.startswith("| 0.01 | ") for line in report) == 1
