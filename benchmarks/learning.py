@@ -138,17 +138,10 @@ def log_prob(task: Task, denoiser: Denoiser, x: torch.Tensor) -> torch.Tensor:
     Nats, in the task's model coordinates.
     """
     path, density = denoiser.path, task.density
-    levels = diffusion.likelihood.even_levels(path, task.parameters.evaluation.ode_steps + 1)
+    frame = diffusion.likelihood.Frame.of(density)
+    levels = diffusion.likelihood.ode_levels(path, task.parameters.evaluation.ode_steps, frame)
     start = diffusion.chains.start_distribution(density, path, "moments")
-    mean, covariance = density.moments()
-    moments = mean, covariance.trace().item() / 2
-    blocks = x.split(diffusion.likelihood.BLOCK)
-    return torch.cat(
-        [
-            diffusion.likelihood.ode_log_prob(denoiser, block, levels, start, moments)
-            for block in blocks
-        ]
-    )
+    return diffusion.likelihood.ode_log_probs(denoiser, x, levels, start, frame)
 
 
 def bound(task: Task, denoiser: Denoiser, seed: int) -> tuple[float, float]:

@@ -17,8 +17,6 @@ from benchmarks.common import PROJECT, Figures, Options, kedro, project_copy, sa
 TITLE = "Times"
 
 FEW = 200
-LIBGOMPS = "300000"
-"""What GOMP_SPINCOUNT is if nobody says otherwise (https://gcc.gnu.org/onlinedocs/libgomp/)."""
 
 
 def measure(options: Options) -> Figures:
@@ -38,11 +36,8 @@ def measure(options: Options) -> Figures:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9
         ingest = [kedro(project, "run", "--pipelines", "ingest") for _ in range(options.repeats)]
         few = {
-            f"{FEW} training steps, {where}{whose}, s": summary(
-                few_steps(project, company, spins) for _ in range(3)
-            )
+            where: [few_steps(project, company) for _ in range(options.repeats)]
             for where, company in (("alone", False), ("beside a busy process", True))
-            for whose, spins in (("", None), (" with libgomp's default spin count", LIBGOMPS))
         }
         with TemporaryDirectory() as folder:
             bare = bare_project(Path(folder))
@@ -54,7 +49,8 @@ def measure(options: Options) -> Figures:
         "of it training, s": summary(training),
         "peak memory of kedro run, GB": summary([peak]),
         "kedro run --pipelines ingest, s": summary(ingest),
-        **few,
+        **{f"{FEW} training steps, {where}, s": summary(times) for where, times in few.items()},
+        "beside a busy process / alone": summary(b / a for a, b in zip(*few.values(), strict=True)),
         "kedro --help here / in a project without code": summary(a / b for a, b in pairs),
     }
 
@@ -85,15 +81,14 @@ def training_seconds(project: Path, shape: str) -> float:
     return seconds
 
 
-def few_steps(project: Path, company: bool, spins: str | None) -> float:
+def few_steps(project: Path, company: bool) -> float:
     """Return how long `FEW` steps of training take, if wanted while another process is at work."""
     parameters = f"training.steps={FEW},tracking=false,device=cpu"
-    variables = {} if spins is None else {"GOMP_SPINCOUNT": spins}
     with contextlib.ExitStack() as stack:
         if company:
             command = [sys.executable, "-c", "while True: pass"]
             stack.callback(stack.enter_context(subprocess.Popen(command)).kill)
-        kedro(project, "run", "--pipelines", "train", "--params", parameters, **variables)
+        kedro(project, "run", "--pipelines", "train", "--params", parameters)
     return training_seconds(project, "dino")
 
 

@@ -72,30 +72,10 @@ def fresh_draws(task: Task, n: int, seed: int) -> tuple[Tensor, Tensor]:
     shape = task.parameters.shape
     formula = learning.make_task(learning.read_parameters("base", {"shape": shape}))
     generator = diffusion.devices.generator(seed, "fresh draws")
-<<<<<<< HEAD
-    fresh, _ = formula.density.sample(_FRESH, generator)
-    logs = formula.density.log_prob(fresh)
-    original = formula.model.original(fresh)
-    x = torch.from_numpy(task.model.normalizer.apply(original))
-
-    # To the formula's own coordinates.
-    ratio = torch.tensor(formula.model.normalizer.scale) / torch.tensor(task.model.normalizer.scale)
-    volume = math.log(ratio.prod().item())
-    path, density = denoiser.path, task.density
-    frame = diffusion.likelihood.Frame.of(density)
-    levels = diffusion.likelihood.ode_levels(path, task.parameters.evaluation.ode_steps, frame)
-    start = diffusion.chains.start_distribution(density, path, "moments")
-    learnt = diffusion.likelihood.ode_log_probs(denoiser, x[:_OF_MODEL], levels, start, frame)
-    # At the same draws, so that the entropy's variance cancels.
-    of_truth = logs - density.log_prob(x) - volume
-    of_model = logs[:_OF_MODEL] - learnt - volume
-    return of_truth.mean().item(), of_model.mean().item()
-=======
     drawn, _ = formula.density.sample(n, generator)
     x = torch.from_numpy(task.model.normalizer.apply(formula.model.original(drawn)))
     wider = torch.tensor(task.model.normalizer.scale) / torch.tensor(formula.model.normalizer.scale)
     return x, formula.density.log_prob(drawn) + wider.prod().log()
->>>>>>> mem2
 
 
 def report(figures: Figures) -> Iterator[str]:

@@ -35,10 +35,7 @@ _KEPT_BYTES, _OWN_PAGES_BYTES = 2**28, 2**25
 
 @cache
 def configure() -> None:
-    """Set up the process, once; before torch is imported, for the first of the settings to count."""
-    # scikit-learn's threads wait for each other by spinning. Beside another busy process libgomp's
-    # default spin count costs many times the work; this much is enough where the cores are free.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    """Set up the process, once; best before torch is imported."""
     _keep_freed_memory()
     # A process that ends would search through everything that was ever imported, for a second.
     atexit.register(gc.freeze)
