@@ -51,6 +51,7 @@ def curves(runs: Figures) -> Figure:
     )
     for axes, key, title in zip(panels, ("nats", "loss", "memorised"), titles, strict=True):
         axes.set_xscale("log")
+        axes.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
         style.label(axes, "training step")
         axes.set_title(title, fontsize=style.LABEL, color=style.INK, loc="left", family=style.FONT)
         for k, run in enumerate(runs.values()):
@@ -88,7 +89,7 @@ def exact(runs: Figures, clouds: dict[str, Clouds]) -> Figure:
     (left, bottom), (right, top) = style.limits_of(first.fresh, margin=0.0).corners
     across, up = right - left, top - bottom
     window = style.Limits(
-        left + 0.2 * across, left + 0.42 * across, bottom + 0.78 * up, bottom + 0.99 * up
+        left + 0.2 * across, left + 0.42 * across, bottom + 0.84 * up, bottom + 0.99 * up
     )
     shown = [
         (_title(name, runs[name]), cloud.training, cloud.samples) for name, cloud in clouds.items()
