@@ -137,7 +137,8 @@ def test_kedro_viz_has_a_preview_of_every_report(viz):
         reports.values()
     )
     blank = [name for i, name in reports.items() if not ask(f"{viz}/api/nodes/{i}").get("preview")]
-    assert blank == []
+    # A run whose bandwidth was given draws none of how it was chosen.
+    assert blank == ["bandwidth_figure"]
 
 
 def test_kedro_viz_holds_all_nodes_and_shows_the_gif(viz, watched):
