@@ -16,7 +16,6 @@ from pointillist.diffusion.denoiser import initialize
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
 from pointillist.diffusion.optimizers import Adam, FlatWeights, Muon, orthogonalize
-from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.diffusion.schedules import make_path
 
 SMALL = Network(width=32, depth=2, input_features=8, time_features=4)
@@ -490,13 +489,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("prediction", ["edm", "v"])
 def test_gradients_on_an_accelerator_are_those_of_the_cpu(ring, prediction):
     _, batch = batch_of(ring.to("cpu", torch.float32), 500, {}, prediction=prediction)
-    there = Batch(
-        batch.x.cuda(),
-        batch.t.cuda(),
-        Coefficients(*(c.cuda() for c in batch.coefficients)),
-        batch.target.cuda(),
-        batch.weight.cuda(),
-    )
+    there = Batch._of(field.cuda() for field in batch._tensors())
     gradients = []
     for device, given in (("cpu", batch), ("cuda", there)):
         network = SMALL.model_copy(update={"prediction": prediction})
@@ -670,7 +663,7 @@ def test_an_infinite_loss_or_gradient_stops_training_at_its_step_and_keeps_the_s
         worse = {"loss": {"target": math.nan}, "gradient": {"weight": 1e30}}[what]
         ((name, value),) = worse.items()
         spoilt = torch.where(batch.t[:, None] < 0, value, getattr(batch, name))
-        return replace(batch, **{name: spoilt})
+        return replace(batch, parts=(), **{name: spoilt})
 
     monkeypatch.setattr(Batches, "__next__", poisoned)
     assert [next(reports).step for _ in range(4)] == [4, 8, 12, 16]

@@ -23,7 +23,7 @@ def test_a_training_that_diverges_says_when_and_where_and_keeps_its_last_good_st
         batch = sound(batches)
         # Log sigma is the time of the default path.
         spoilt = batch.weight / (batch.t[:, None] > -3)
-        return replace(batch, weight=spoilt) if len(calls) >= 25 else batch
+        return replace(batch, weight=spoilt, parts=()) if len(calls) >= 25 else batch
 
     monkeypatch.setattr(Batches, "__next__", poisoned)
     with pytest.raises(PointillistError) as caught:

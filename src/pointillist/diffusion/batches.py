@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -12,12 +13,18 @@ from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
+from pointillist.diffusion.fast.gradient import Entry, entry
 from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.runtime import parallel
 
 # Batches drawn at once: on a CPU, enough for every thread to have some; on an accelerator, where starting
 # an operation takes longer than the operation, as many as its memory never misses.
 _AHEAD, _AHEAD_ON_ACCELERATOR = 16, 64
+# Of these, so many on one thread of a CPU.
+_TOGETHER = 4
+
+PART = 512
+"""Points whose gradient is taken at once on a CPU: their activations stay in a core's own cache."""
 
 EDM_EXPONENT = 0.7
 """How much more often low noise is drawn for edm's output, where `training.noise_exponent` is null.
@@ -40,33 +47,34 @@ class Batch:
     """Target of the output F, (B, 2)."""
     weight: Tensor
     """Weight of the squared error, (B, 1): the importance weight of the noise level among it."""
+    entry: Entry
+    """What of x and t enters the network."""
+    parts: Sequence[Batch] = ()
+    """It again, in the parts of which a CPU takes the gradient one by one."""
 
     @classmethod
     def stacked(cls, batches: Sequence[Batch]) -> Batch:
         """Return batches of one size as one, whose fields have a dimension of them before their own."""
-        coefficients = zip(*(batch.coefficients for batch in batches), strict=True)
-        return cls(
-            torch.stack([batch.x for batch in batches]),
-            torch.stack([batch.t for batch in batches]),
-            Coefficients(*map(torch.stack, coefficients)),
-            torch.stack([batch.target for batch in batches]),
-            torch.stack([batch.weight for batch in batches]),
-        )
+        return cls._of(map(torch.stack, zip(*(batch._tensors() for batch in batches), strict=True)))
 
-    def split(self, size: int) -> Iterator[Batch]:
-        """Yield it in batches of so many points."""
-        for start in range(0, len(self.x), size):
-            yield self.rows(slice(start, start + size))
+    def split(self, size: int) -> list[Batch]:
+        """Return it in batches of so many points."""
+        if len(self.x) <= size:
+            return [self]
+        return list(map(self._of, zip(*(f.split(size) for f in self._tensors()), strict=True)))
 
-    def rows(self, chosen: slice) -> Batch:
-        """Return some of the points."""
-        return Batch(
-            self.x[chosen],
-            self.t[chosen],
-            Coefficients(*(c[chosen] for c in self.coefficients)),
-            self.target[chosen],
-            self.weight[chosen],
-        )
+    def every(self, k: int) -> Batch:
+        """Return each k-th point."""
+        return self._of(field[::k] for field in self._tensors())
+
+    def _tensors(self) -> Iterator[Tensor]:
+        return chain((self.x, self.t, self.target, self.weight), self.coefficients, self.entry)
+
+    @classmethod
+    def _of(cls, tensors: Iterable[Tensor]) -> Batch:
+        x, t, target, weight, *rest = tensors
+        n = len(Coefficients._fields)
+        return cls(x, t, Coefficients(*rest[:n]), target, weight, Entry(*rest[n:]))
 
 
 class Batches(Iterator[Batch]):
@@ -128,8 +136,7 @@ class Batches(Iterator[Batch]):
             self._block_start["order"] = self._epochs.order
             self._block_start["position"] = torch.tensor(self._epochs.position)
         made = parallel(self._made, self._drawn(), self._density.anchors.device)
-        self._taken = 0
-        self._block = (batch for block in made for batch in block.split(self._size))
+        self._taken, self._block = 0, chain.from_iterable(made)
 
     def _drawn(self) -> list[_Draw]:
         """Draw what chance decides about the next batches, in the order of the batches."""
@@ -142,16 +149,18 @@ class Batches(Iterator[Batch]):
         some = training.target == "posterior" and len(density.anchors) > training.reference_anchors
         if not (self._on_cpu or some):
             return [_Draw(u, source, x0)]
-        x0s = [None] * self._ahead if x0 is None else x0.split(size)
-        drawn = [_Draw(*of) for of in zip(u.split(size), source.split(size), x0s, strict=True)]
+        together = size if some else _TOGETHER * size
+        x0s = [None] * self._ahead if x0 is None else x0.split(together)
+        parts = zip(u.split(together), source.split(together), x0s, strict=x0 is not None)
+        drawn = [_Draw(*of) for of in parts]
         if some:
             most = training.reference_anchors
             for draw in drawn:
                 draw.truth = reference_mixture(density, draw.source, most, self._generator)
         return drawn
 
-    def _made(self, draw: _Draw) -> Batch:
-        """Make the points of a draw: Ho et al. 2020, algorithm 1, lines 2 to 4."""
+    def _made(self, draw: _Draw) -> list[Batch]:
+        """Make the batches of a draw: Ho et al. 2020, algorithm 1, lines 2 to 4."""
         path, u, x0 = self._denoiser.path, draw.u, draw.x0
         exact = self._training.target == "posterior"
         if x0 is None:
@@ -163,7 +172,11 @@ class Batches(Iterator[Batch]):
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
         target = (draw.truth or self._density).denoise(x, alpha, sigma) if exact else x0
-        return posed(self._denoiser, x, t, target, weight, self._training.weighting)
+        made = posed(self._denoiser, x, t, target, weight, self._training.weighting)
+        batches = made.split(self._size)
+        if self._on_cpu:
+            batches = [replace(batch, parts=batch.split(PART)) for batch in batches]
+        return batches
 
 
 @dataclass
@@ -195,7 +208,7 @@ def posed(
         weight = weight * (c.c_out * alpha / sigma) ** 2
     else:
         weight = weight * denoiser.error_weight(alpha, sigma, c.c_out)
-    return Batch(x, t, c, answer, weight[:, None])
+    return Batch(x, t, c, answer, weight[:, None], entry(denoiser, x, t, c))
 
 
 class _Epochs:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pointillist.diffusion.config import Network
-from pointillist.diffusion.fast.features import cos_and_sin
+from pointillist.diffusion.fast.features import cos_and_sin, fading_rates, waves
 
 
 class FourierFeatures(nn.Module):
@@ -41,6 +41,16 @@ class IntegratedFourierFeatures(FourierFeatures):
     about where x came from; so each frequency fades where it would only mislead, and the greatest
     can be as high as the least noise asks for. Frequencies must rise: `fast` leaves out the last.
     """
+
+    @property
+    def prepared(self) -> tuple[Tensor, Tensor]:
+        """What `fast.features.faded` asks for again and again: `waves` and `fading_rates`."""
+        if self._prepared is None or self._prepared[0] is not self.frequencies:
+            found = waves(self.frequencies), fading_rates(self.frequencies)
+            self._prepared = self.frequencies, found
+        return self._prepared[1]
+
+    _prepared: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor, deviation: Tensor | None = None) -> Tensor:
         """Embed x (B, d) under noise of standard `deviation`; None: none."""

@@ -15,9 +15,6 @@ from pointillist.diffusion.fast import gradient as fast
 from pointillist.diffusion.optimizers import FlatWeights
 from pointillist.runtime import parallel
 
-PART = 512
-"""Points whose gradient is taken at once: on a CPU, their activations stay in a core's own cache."""
-
 
 def loss(denoiser: Denoiser, batch: Batch) -> Tensor:
     """Return the weighted mean squared error of the network's output; a scalar."""
@@ -46,17 +43,17 @@ def loss_and_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Return `loss`, and its gradient by the weights, (P,).
 
-    On a CPU, part by part of `PART` points, on as many threads as there are; the sum over the parts is
-    taken in their order.
+    On a CPU, part by part, on as many threads as there are; the sum over the parts is taken in their
+    order. The next call writes over the gradient.
     """
-    size, device = len(batch.x), batch.x.device
-    length = PART if device.type == "cpu" else size
-    parts = [slice(start, start + length) for start in range(0, size, length)]
+    size = len(batch.x)
 
-    def of_part(rows: slice) -> tuple[Tensor, Tensor]:
-        return fast.loss_and_gradient(denoiser, weights, batch.rows(rows), size)
+    def of_part(part: tuple[int, Batch]) -> tuple[Tensor, Tensor]:
+        index, points = part
+        return fast.loss_and_gradient(denoiser, weights, points, size, index)
 
-    (loss, gradient), *others = parallel(of_part, parts, device)
+    parts = enumerate(batch.parts or [batch])
+    (loss, gradient), *others = parallel(of_part, parts, batch.x.device)
     for more_loss, more_gradient in others:
         loss.add_(more_loss)
         gradient.add_(more_gradient)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -72,6 +73,22 @@ class FlatWeights:
             yield
         finally:
             self.values.copy_(own)
+
+    @cached_property
+    def shaped(self) -> dict[Tensor, Tensor]:
+        """`views` of the values themselves."""
+        return self.views(self.values)
+
+    def buffer(self, part: int) -> tuple[Tensor, dict[Tensor, Tensor]]:
+        """Return a vector (P,) for the gradient of a numbered part, and its `views`; they are kept."""
+        if part not in self._buffers:
+            flat = torch.empty_like(self.values)
+            self._buffers[part] = flat, self.views(flat)
+        return self._buffers[part]
+
+    @cached_property
+    def _buffers(self) -> dict[int, tuple[Tensor, dict[Tensor, Tensor]]]:
+        return {}
 
     def views(self, flat: Tensor) -> dict[Tensor, Tensor]:
         """Return the part of `flat` (P,) that belongs to each parameter, in its shape.

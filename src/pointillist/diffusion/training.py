@@ -170,7 +170,7 @@ class _Memory:
 
 def _floor(denoiser: Denoiser, batch: Batch, density: GaussianMixture, training: Training) -> float:
     """Return `objectives.floor`, on as much of the batch as many anchors leave time for."""
-    some = batch.rows(slice(None, None, max(1, len(density.anchors) // training.reference_anchors)))
+    some = batch.every(max(1, len(density.anchors) // training.reference_anchors))
     return objectives.floor(denoiser, some, density).item()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from pointillist.diffusion.embeddings import IntegratedFourierFeatures
 
 # A feature that has faded by exp(-18) is lost beside features of 1: half a unit in the last place of
 # single precision is 3e-8. Much smaller factors would make denormal numbers, which are slow.
@@ -20,11 +24,24 @@ def cos_and_sin(x: Tensor, frequencies: Tensor) -> Tensor:
     sin(p) = cos(p - pi / 2): one pass over one tensor serves both. The phases are one more column of
     the product: adding them would be another pass.
     """
+    return (nn.functional.pad(x, (0, 1), value=1.0) @ waves(frequencies)).cos_()
+
+
+def waves(frequencies: Tensor) -> Tensor:
+    """Return what turns (x, 1) into the phases of `cos_and_sin`, (d + 1, 2 * features)."""
     zeros = frequencies.new_zeros(*frequencies.shape[:-1], 1)
     phases = torch.cat((zeros, zeros - math.pi / 2), -2)
-    ones = nn.functional.pad(x, (0, 1), value=1.0)
     twice = torch.cat((frequencies, frequencies), -2)
-    return (ones @ torch.cat((twice, phases), -1).mT).cos_()
+    return torch.cat((twice, phases), -1).mT
+
+
+def faded(ones: Tensor, variance: Tensor, embedding: IntegratedFourierFeatures) -> Tensor:
+    """Return `embedding` of points, given as (x, 1), under noise of `variance` (B, 1)."""
+    phases, rates = embedding.prepared
+    features = (ones @ phases).cos_()
+    fading = (variance * rates).clamp_min_(_LEAST_EXPONENT).exp_()
+    features.unflatten(-1, (2, -1)).mul_(fading.unsqueeze(-2))
+    return features
 
 
 def faded_features(
@@ -49,7 +66,12 @@ def faded_features(
     return cos_and_sin(x, frequencies[:alive]), faded.flatten(1)
 
 
+def fading_rates(frequencies: Tensor) -> Tensor:
+    """Return what turns a variance into the logarithm of each frequency's fading, (features,)."""
+    rates = -0.5 * frequencies.square().sum(-1)
+    return rates if rates.ndim == 1 else rates.unsqueeze(-2)
+
+
 def _exponents(deviation: Tensor, frequencies: Tensor) -> Tensor:
     """Return the logarithms of what is left of each frequency, (..., features)."""
-    rates = -0.5 * frequencies.square().sum(-1)
-    return deviation.square() * (rates if rates.ndim == 1 else rates.unsqueeze(-2))
+    return deviation.square() * fading_rates(frequencies)

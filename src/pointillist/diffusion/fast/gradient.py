@@ -6,35 +6,61 @@ have nothing to learn. With stacked weights, of many networks side by side, ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from pointillist.diffusion.fast.network import activate, entry
+from pointillist.diffusion.embeddings import IntegratedFourierFeatures
+from pointillist.diffusion.fast.features import faded
+from pointillist.diffusion.fast.network import activate
 
 if TYPE_CHECKING:
     from pointillist.diffusion.batches import Batch
     from pointillist.diffusion.denoiser import Denoiser
     from pointillist.diffusion.optimizers import FlatWeights
+    from pointillist.diffusion.preconditioning import Coefficients
+
+
+class Entry(NamedTuple):
+    """What enters the first layer, worked out while batches are drawn: it has nothing to learn."""
+
+    place: Tensor
+    """The embedded points (B, features); where features fade, (c_in x, 1), (B, 3), to be embedded."""
+    variance: Tensor
+    """Of the noise around c_in x, (B, 1)."""
+    time: Tensor
+    """The embedded noise levels, (B, features)."""
+
+
+def entry(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Entry:
+    """Return what of points x (B, 2) at times t (B,) enters the network."""
+    place = c.c_in[:, None] * x
+    embedding = denoiser.embed_input
+    faded = isinstance(embedding, IntegratedFourierFeatures)
+    place = nn.functional.pad(place, (0, 1), value=1.0) if faded else embedding(place)
+    time = denoiser.embed_time(denoiser.noise_label(t, c)[:, None])
+    return Entry(place, (c.c_in * c.tau).square()[:, None], time)
 
 
 @torch.no_grad()
 def loss_and_gradient(
-    denoiser: Denoiser, weights: FlatWeights, batch: Batch, points: int
+    denoiser: Denoiser, weights: FlatWeights, batch: Batch, points: int, part: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Return what `batch` adds to the mean loss over so many points, and to its gradient, (P,).
 
-    Of M networks, stacked in `weights` and in the fields of `batch`, the losses are (M,).
+    The gradient is that of `weights.buffer(part)`, which the next call for the part writes over. Of M
+    networks, stacked in `weights` and in the fields of `batch`, the losses are (M,).
     """
-    flat = torch.empty_like(weights.values)
-    of, slopes = weights.views(weights.values), _Slopes(weights.views(flat))
+    (flat, of_buffer), of = weights.buffer(part), weights.shaped
+    slopes = _Slopes(of_buffer)
     network, layers = denoiser.network, denoiser.layers()
-    place, weight_place, time, weight_time = entry(
-        denoiser, of[denoiser.input.weight], batch.x, batch.t, batch.coefficients
-    )
-    first = _affine(of[denoiser.input.bias], place, weight_place)
-    _add_product(first, time, weight_time.mT)
+    place, variance, time = batch.entry
+    if isinstance(denoiser.embed_input, IntegratedFourierFeatures):
+        place = faded(place, variance, denoiser.embed_input)
+    columns = place.shape[-1]
+    first = _affine(of[denoiser.input.bias], place, of[denoiser.input.weight][..., :columns])
+    _add_product(first, time, of[denoiser.input.weight][..., columns:].mT)
     h = activate(first, network.activation)
     passed = []
     for layer in layers:
@@ -55,7 +81,7 @@ def loss_and_gradient(
         slope = slope if network.residual else torch.zeros_like(slope)
         _add_product(slope, inner, of[layer.weight])
     inner = _backwards(slope, first, network.activation)
-    into, columns = slopes.of[denoiser.input.weight], place.shape[-1]
+    into = slopes.of[denoiser.input.weight]
     _product(inner.mT, place, into[..., :columns])
     _product(inner.mT, time, into[..., columns:])
     torch.sum(inner, -2, out=slopes.of[denoiser.input.bias])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor:
     """Return what ``denoiser.predict_as_written`` does, (B, 2)."""
     network = denoiser.network
-    place, weight_place, time, weight_time = entry(denoiser, denoiser.input.weight, x, t, c)
+    place, weight_place, time, weight_time = _entry(denoiser, x, t, c)
     shift = nn.functional.linear(time, weight_time, denoiser.input.bias)
     # Where no gradient asks for the old numbers again, writing over them spares the memory.
     over = not torch.is_grad_enabled()
@@ -34,14 +34,15 @@ def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor
     return denoiser.output(h)
 
 
-def entry(
-    denoiser: Denoiser, weight: Tensor, x: Tensor, t: Tensor, c: Coefficients
+def _entry(
+    denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return what enters the first layer, and the columns of its weight for each: place and time.
 
     Two products, not one of the joined inputs: a time that all points share is embedded once.
     """
-    time = denoiser.embed_time(torch.atleast_1d(denoiser.noise_label(t, c))[..., None])
+    weight = denoiser.input.weight
+    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
     columns = weight.shape[-1] - time.shape[-1]
     weight_place, weight_time = weight.split((columns, time.shape[-1]), -1)
     place = c.c_in[..., None] * x
