@@ -7,7 +7,6 @@ The learnt one is a multilayer perceptron F within the coefficients of `precondi
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -21,7 +20,7 @@ from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.diffusion.schedules import Path
 from pointillist.runtime import parallel
 
-BLOCK = 1024
+BLOCK = 2048
 """Points that pass through the network at once on a CPU: what it keeps of them stays in caches."""
 DTYPE = torch.float32
 """Precision of the network and of its training."""
@@ -59,9 +58,15 @@ class Denoiser(nn.Module):
         """Return D(x_t, t), the posterior mean."""
         if len(x) <= BLOCK or x.device.type != "cpu" or torch.is_grad_enabled():
             return self._posterior_mean(x, t)
-        times = t.split(BLOCK) if t.ndim else itertools.repeat(t)
-        blocks = zip(x.split(BLOCK), times, strict=False)
-        return torch.cat(parallel(lambda block: self._posterior_mean(*block), blocks, x.device))
+        if t.ndim:
+            blocks = zip(x.split(BLOCK), t.split(BLOCK), strict=True)
+            return torch.cat(parallel(lambda of: self._posterior_mean(*of), blocks, x.device))
+        c = self._coefficients_at(t, x)
+        output = fast.at_level(self, t.to(x), c)
+        parts = parallel(
+            lambda rows: c.c_skip * rows + c.c_out * output(rows), x.split(BLOCK), x.device
+        )
+        return torch.cat(parts)
 
     def _posterior_mean(self, x: Tensor, t: Tensor) -> Tensor:
         c = self._coefficients_at(t, x)

@@ -57,13 +57,19 @@ def faded_features(
         features = cos_and_sin(x, frequencies)
         features.unflatten(-1, (2, -1)).mul_(fading.unsqueeze(-2))
         return features, weight
+    phases, fading_weight = faded_weight(deviation, frequencies, weight)
+    return (nn.functional.pad(x, (0, 1), value=1.0) @ phases).cos_(), fading_weight
+
+
+def faded_weight(deviation: Tensor, frequencies: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `waves` and the weight of `faded_features` for a `deviation` () that all points share."""
     exponents = _exponents(deviation, frequencies)
     alive = len(exponents)
     if exponents.device.type == "cpu":  # An accelerator would have to be waited for.
         alive = int(torch.count_nonzero(exponents > _LEAST_EXPONENT))
     fading = exponents[:alive].clamp(min=_LEAST_EXPONENT).exp()
     faded = weight.unflatten(1, (2, -1))[..., :alive] * fading
-    return cos_and_sin(x, frequencies[:alive]), faded.flatten(1)
+    return waves(frequencies[:alive]), faded.flatten(1)
 
 
 def fading_rates(frequencies: Tensor) -> Tensor:

@@ -7,13 +7,14 @@ numbers are written over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from pointillist.diffusion.embeddings import IntegratedFourierFeatures
-from pointillist.diffusion.fast.features import faded_features
+from pointillist.diffusion.fast.features import faded_features, faded_weight
 
 if TYPE_CHECKING:
     from pointillist.diffusion.denoiser import Denoiser
@@ -22,35 +23,56 @@ if TYPE_CHECKING:
 
 def predict(denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients) -> Tensor:
     """Return what ``denoiser.predict_as_written`` does, (B, 2)."""
+    if not t.ndim:
+        return at_level(denoiser, t, c)(x)
+    shift, weight_place = _time(denoiser, t, c)
+    place = c.c_in[:, None] * x
+    embedding = denoiser.embed_input
+    if isinstance(embedding, IntegratedFourierFeatures):
+        place, weight_place = faded_features(
+            place, c.c_in * c.tau, embedding.frequencies, weight_place
+        )
+    else:
+        place = embedding(place)
+    return _through(denoiser, torch.addmm(shift, place, weight_place.T))
+
+
+def at_level(denoiser: Denoiser, t: Tensor, c: Coefficients) -> Callable[[Tensor], Tensor]:
+    """Return `predict` at a time t () that all points share, with what depends on it worked out."""
+    shift, weight = _time(denoiser, t, c)
+    embedding = denoiser.embed_input
+    if not isinstance(embedding, IntegratedFourierFeatures):
+        return lambda x: _through(denoiser, torch.addmm(shift, embedding(c.c_in * x), weight.T))
+    phases, weight = faded_weight(c.c_in * c.tau, embedding.frequencies, weight)
+
+    def output(x: Tensor) -> Tensor:
+        features = (nn.functional.pad(c.c_in * x, (0, 1), value=1.0) @ phases).cos_()
+        return _through(denoiser, torch.addmm(shift, features, weight.T))
+
+    return output
+
+
+def _time(denoiser: Denoiser, t: Tensor, c: Coefficients) -> tuple[Tensor, Tensor]:
+    """Return what the noise level adds to the first layer, and that layer's columns for the place.
+
+    Two products, not one of the joined inputs: a time that all points share is embedded once.
+    """
+    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
+    columns = denoiser.input.weight.shape[1] - time.shape[1]
+    weight_place, weight_time = denoiser.input.weight.split((columns, time.shape[1]), 1)
+    return nn.functional.linear(time, weight_time, denoiser.input.bias), weight_place
+
+
+def _through(denoiser: Denoiser, h: Tensor) -> Tensor:
+    """Return the output for what the first layer makes, (B, width), before its activation."""
     network = denoiser.network
-    place, weight_place, time, weight_time = _entry(denoiser, x, t, c)
-    shift = nn.functional.linear(time, weight_time, denoiser.input.bias)
     # Where no gradient asks for the old numbers again, writing over them spares the memory.
     over = not torch.is_grad_enabled()
-    h = activate(torch.addmm(shift, place, weight_place.T), network.activation, over)
+    h = activate(h, network.activation, over)
     for layer in denoiser.hidden:
         update = activate(layer(h), network.activation, over)
         h = _add(update, h, network.activation) if network.residual else update
     return denoiser.output(h)
-
-
-def _entry(
-    denoiser: Denoiser, x: Tensor, t: Tensor, c: Coefficients
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return what enters the first layer, and the columns of its weight for each: place and time.
-
-    Two products, not one of the joined inputs: a time that all points share is embedded once.
-    """
-    weight = denoiser.input.weight
-    time = denoiser.embed_time(denoiser.noise_label(t, c).reshape(-1, 1))
-    columns = weight.shape[-1] - time.shape[-1]
-    weight_place, weight_time = weight.split((columns, time.shape[-1]), -1)
-    place = c.c_in[..., None] * x
-    embedding = denoiser.embed_input
-    if not isinstance(embedding, IntegratedFourierFeatures):
-        return embedding(place), weight_place, time, weight_time
-    faded = faded_features(place, c.c_in * c.tau, embedding.frequencies, weight_place)
-    return *faded, time, weight_time
 
 
 def activate(h: Tensor, activation: str, over: bool = False) -> Tensor:
