@@ -44,9 +44,9 @@ class IntegratedFourierFeatures(FourierFeatures):
 
     @property
     def prepared(self) -> tuple[Tensor, Tensor]:
-        """What `fast.features.faded` asks for again and again: `waves` and `fading_rates`."""
+        """What `fast.features.faded` asks for again and again: `waves`, and `fading_rates` in bits."""
         if self._prepared is None or self._prepared[0] is not self.frequencies:
-            found = waves(self.frequencies), fading_rates(self.frequencies)
+            found = waves(self.frequencies), fading_rates(self.frequencies) / math.log(2)
             self._prepared = self.frequencies, found
         return self._prepared[1]
 

@@ -123,25 +123,12 @@ def risk_bound(
     node that happens to draw no great error must not be believed the sooner for it. `exact` is on the
     CPU, in float64.
     """
-    truth, levels = tractable(exact), even_levels(path, nodes)
-    ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
-    weights = _trapezoid_weights(ratios.log())
-
-    def excess(level: Level, x: Tensor) -> Tensor:
-        x = x.to(DTYPE)
-        ideal = truth.denoise(x.double(), level.alpha, level.sigma)
-        answer = denoise(x, torch.tensor(level.time, dtype=DTYPE)).double()
-        return (answer - ideal).square().sum(-1) / level.noise_ratio**2
+    levels = even_levels(path, nodes)
 
     def drawn(counts: Tensor) -> list[Tensor]:
-        noisy = [
-            (level, exact.sample(count, generator, level.alpha, level.sigma)[0])
-            for level, count in zip(levels, counts.tolist(), strict=True)
-        ]
-        return parallel(
-            lambda at: excess(*at) if len(at[1]) else at[1][:, 0], noisy, exact.anchors.device
-        )
+        return risk_draws(exact, levels, counts, generator).excess(denoise)
 
+    ratios, weights = _quadrature(levels)
     counts = torch.full((len(levels),), draws)
     if error:
         counts = _allotted(weights, drawn(counts.clamp(max=_PILOT)), error, draws)
@@ -154,6 +141,59 @@ def risk_bound(
         found, counts = [torch.cat(both) for both in zip(found, more, strict=True)], grown
         bound = _integrated(ratios, weights, found)
     return bound
+
+
+@dataclass(frozen=True)
+class RiskDraws:
+    """Noisy points at some levels and the exact answers there, on which any denoiser is held."""
+
+    levels: Sequence[Level]
+    x: Sequence[Tensor]
+    """x_t of each level, (n, 2)."""
+    ideal: Sequence[Tensor]
+    """E[x_0 | x_t] there, (n, 2)."""
+
+    def excess(self, denoise: Denoise, stride: int = 1) -> list[Tensor]:
+        """Return |D - D*|^2 / (sigma / alpha)^2 at each `stride`-th point of a level, (n,), float64."""
+
+        def of(level: Level, x: Tensor, ideal: Tensor) -> Tensor:
+            if not len(x):
+                return x.new_zeros(0, dtype=torch.float64)
+            answer = denoise(x[::stride].to(DTYPE), torch.tensor(level.time, dtype=DTYPE)).double()
+            return (answer - ideal[::stride]).square().sum(-1) / level.noise_ratio**2
+
+        asked = zip(self.levels, self.x, self.ideal, strict=True)
+        return parallel(lambda at: of(*at), asked, self.x[0].device)
+
+    @torch.inference_mode()
+    def bound(self, denoise: Denoise, stride: int = 1) -> KLBound:
+        """Return what `risk_bound` does, taken on each `stride`-th point."""
+        return _integrated(*_quadrature(self.levels), self.excess(denoise, stride))
+
+
+@torch.inference_mode()
+def risk_draws(
+    exact: GaussianMixture, levels: Sequence[Level], counts: Tensor, generator: torch.Generator
+) -> RiskDraws:
+    """Draw so many points (M,) at each level of a mixture on the CPU, and take E[x_0 | x_t] there."""
+    truth = tractable(exact)
+    # A denoiser is asked in single precision, so the truth is asked at what that makes of a point.
+    noisy = [
+        exact.sample(count, generator, level.alpha, level.sigma)[0].to(DTYPE).to(exact.anchors)
+        for level, count in zip(levels, counts.tolist(), strict=True)
+    ]
+
+    def ideal(level: Level, x: Tensor) -> Tensor:
+        return truth.denoise(x, level.alpha, level.sigma) if len(x) else x
+
+    answers = parallel(lambda at: ideal(*at), zip(levels, noisy, strict=True), exact.anchors.device)
+    return RiskDraws(levels, noisy, answers)
+
+
+def _quadrature(levels: Sequence[Level]) -> tuple[Tensor, Tensor]:
+    """Return the levels' noise ratios (M,), and their weights in an integral over log ratio."""
+    ratios = torch.tensor([level.noise_ratio for level in levels], dtype=torch.float64)
+    return ratios, _trapezoid_weights(ratios.log())
 
 
 def _allotted(weights: Tensor, pilot: Sequence[Tensor], error: float, most: int) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,11 @@ class FlatWeights:
             flat = torch.empty_like(self.values)
             self._buffers[part] = flat, self.views(flat)
         return self._buffers[part]
+
+    @cached_property
+    def calls(self) -> dict[int, Any]:
+        """What `fast.gradient` keeps for them."""
+        return {}
 
     @cached_property
     def _buffers(self) -> dict[int, tuple[Tensor, dict[Tensor, Tensor]]]:

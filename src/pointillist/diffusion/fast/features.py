@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # A feature that has faded by exp(-18) is lost beside features of 1: half a unit in the last place of
 # single precision is 3e-8. Much smaller factors would make denormal numbers, which are slow.
 _LEAST_EXPONENT = -18.0
+_LEAST_BITS = _LEAST_EXPONENT / math.log(2)
 
 
 def cos_and_sin(x: Tensor, frequencies: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def faded(ones: Tensor, variance: Tensor, embedding: IntegratedFourierFeatures) 
     """Return `embedding` of points, given as (x, 1), under noise of `variance` (B, 1)."""
     phases, rates = embedding.prepared
     features = (ones @ phases).cos_()
-    fading = (variance * rates).clamp_min_(_LEAST_EXPONENT).exp_()
+    fading = (variance * rates).clamp_min_(_LEAST_BITS).exp2_()
     features.unflatten(-1, (2, -1)).mul_(fading.unsqueeze(-2))
     return features
 

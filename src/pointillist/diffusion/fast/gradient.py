@@ -6,7 +6,10 @@ have nothing to learn. With stacked weights, of many networks side by side, ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pointillist.diffusion.denoiser import Denoiser
     from pointillist.diffusion.optimizers import FlatWeights
     from pointillist.diffusion.preconditioning import Coefficients
+
+_MAKING = threading.Lock()
 
 
 class Entry(NamedTuple):
@@ -52,10 +57,43 @@ def loss_and_gradient(
     The gradient is that of `weights.buffer(part)`, which the next call for the part writes over. Of M
     networks, stacked in `weights` and in the fields of `batch`, the losses are (M,).
     """
-    (flat, of_buffer), of = weights.buffer(part), weights.shaped
-    slopes = _Slopes(of_buffer)
+    flat, slopes = weights.buffer(part)
+    inputs = (*batch.entry, batch.target, batch.weight, *weights.shaped.values(), *slopes.values())
+
+    def loss(*inputs: Tensor) -> Tensor:
+        return _loss(denoiser, weights.parameters, points, *inputs)
+
+    if flat.device.type == "cpu" and weights.members is None:
+        return _in_one_call(loss, inputs, weights.calls, points)(*inputs), flat
+    return loss(*inputs), flat
+
+
+def _in_one_call(
+    loss: Callable[..., Tensor], inputs: tuple[Tensor, ...], known: dict[int, Any], points: int
+) -> Callable[..., Tensor]:
+    """Return `loss` as a graph, which runs its operations without Python's lock in between.
+
+    Threads that take it operation by operation wait for each other most of the time. It is made once
+    for a number of points, and kept in `known`.
+    """
+    with _MAKING:
+        if points not in known:
+            with warnings.catch_warnings():
+                # What is advised in its place needs a compiler.
+                warnings.filterwarnings("ignore", ".*is deprecated", DeprecationWarning)
+                known[points] = torch.jit.trace(loss, inputs, check_trace=False)
+    return known[points]
+
+
+def _loss(denoiser: Denoiser, parameters: list[Tensor], points: int, *inputs: Tensor) -> Tensor:
+    """Return the loss, and write its slopes.
+
+    `inputs` are the three of `Entry`, target, weight, all parameters, and all of their slopes.
+    """
+    place, variance, time, target, weight, *rest = inputs
+    of = dict(zip(parameters, rest[: len(parameters)], strict=True))
+    slopes = _Slopes(dict(zip(parameters, rest[len(parameters) :], strict=True)))
     network, layers = denoiser.network, denoiser.layers()
-    place, variance, time = batch.entry
     if isinstance(denoiser.embed_input, IntegratedFourierFeatures):
         place = faded(place, variance, denoiser.embed_input)
     columns = place.shape[-1]
@@ -69,8 +107,8 @@ def loss_and_gradient(
         update = activate(z, network.activation)
         h = update.add_(h) if network.residual else update
     last = denoiser.output
-    error = _affine(of[last.bias], h, of[last.weight]).sub_(batch.target)
-    slope = batch.weight * error
+    error = _affine(of[last.bias], h, of[last.weight]).sub_(target)
+    slope = weight * error
     loss = (slope * error).sum((-1, -2)) / (2 * points)
     slope /= points
     slopes.add(last, slope, h)
@@ -85,7 +123,7 @@ def loss_and_gradient(
     _product(inner.mT, place, into[..., :columns])
     _product(inner.mT, time, into[..., columns:])
     torch.sum(inner, -2, out=slopes.of[denoiser.input.bias])
-    return loss, flat
+    return loss
 
 
 class _Slopes:
