@@ -122,10 +122,11 @@ def _count(run: Callable[[], object]) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     from pointillist import runtime
+    from pointillist.diffusion.fast.calls import one_by_one
 
     threads = runtime.threads()
     runtime.use_threads(1)  # a counter sees its own thread
-    with FlopCounterMode(display=False) as counter:
+    with one_by_one(), FlopCounterMode(display=False) as counter:
         run()
     runtime.use_threads(threads)
     return int(counter.get_total_flops())

@@ -21,6 +21,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from pointillist.diffusion.fast.calls import one_by_one
+
 NAME = "fake"
 _COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 
@@ -95,7 +97,8 @@ def _register() -> None:
 def _tried(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
     """Return whether a call failed, and its result or the traceback: not every error can be sent."""
     try:
-        return False, function(*arguments)
+        with one_by_one():
+            return False, function(*arguments)
     except Exception:
         return True, traceback.format_exc()
 

@@ -16,8 +16,9 @@ import gc
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -84,17 +85,18 @@ def parallel(function: Callable[[T], R], items: Iterable[T], device: torch.devic
     inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
     def take_turns() -> None:
-        _here.busy = True
         try:
-            with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            with (
+                on_this_thread(),
+                torch.inference_mode(inference),
+                torch.set_grad_enabled(gradients),
+            ):
                 for turn in turns:
                     found[turn] = function(work[turn])
         except BaseException:
             for _ in turns:  # nobody begins another part
                 pass
             raise
-        finally:
-            _here.busy = False
 
     others = [_pool(threads() - 1).submit(take_turns) for _ in range(helpers)]
     try:
@@ -107,6 +109,17 @@ def parallel(function: Callable[[T], R], items: Iterable[T], device: torch.devic
     for other in ended:
         other.result()
     return [found[turn] for turn in range(len(work))]
+
+
+@contextmanager
+def on_this_thread() -> Iterator[None]:
+    """Let `parallel` take its parts one after another in the block, on this thread."""
+    before = getattr(_here, "busy", False)
+    _here.busy = True
+    try:
+        yield
+    finally:
+        _here.busy = before
 
 
 _threads: int | None = None

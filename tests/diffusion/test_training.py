@@ -489,7 +489,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("prediction", ["edm", "v"])
 def test_gradients_on_an_accelerator_are_those_of_the_cpu(ring, prediction):
     _, batch = batch_of(ring.to("cpu", torch.float32), 500, {}, prediction=prediction)
-    there = Batch._of(field.cuda() for field in batch._tensors())
+    there = Batch.of(field.cuda() for field in batch.fields())
     gradients = []
     for device, given in (("cpu", batch), ("cuda", there)):
         network = SMALL.model_copy(update={"prediction": prediction})

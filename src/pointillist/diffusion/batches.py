@@ -13,6 +13,7 @@ from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.draws import gaussian, noise_level_draws, uniform_draws
+from pointillist.diffusion.fast.calls import OneCall
 from pointillist.diffusion.fast.gradient import Entry, entry
 from pointillist.diffusion.preconditioning import Coefficients
 from pointillist.runtime import parallel
@@ -55,23 +56,25 @@ class Batch:
     @classmethod
     def stacked(cls, batches: Sequence[Batch]) -> Batch:
         """Return batches of one size as one, whose fields have a dimension of them before their own."""
-        return cls._of(map(torch.stack, zip(*(batch._tensors() for batch in batches), strict=True)))
+        return cls.of(map(torch.stack, zip(*(batch.fields() for batch in batches), strict=True)))
 
     def split(self, size: int) -> list[Batch]:
         """Return it in batches of so many points."""
         if len(self.x) <= size:
             return [self]
-        return list(map(self._of, zip(*(f.split(size) for f in self._tensors()), strict=True)))
+        return list(map(self.of, zip(*(f.split(size) for f in self.fields()), strict=True)))
 
     def every(self, k: int) -> Batch:
         """Return each k-th point."""
-        return self._of(field[::k] for field in self._tensors())
+        return self.of(field[::k] for field in self.fields())
 
-    def _tensors(self) -> Iterator[Tensor]:
+    def fields(self) -> Iterator[Tensor]:
+        """Return all of its fields but the parts."""
         return chain((self.x, self.t, self.target, self.weight), self.coefficients, self.entry)
 
     @classmethod
-    def _of(cls, tensors: Iterable[Tensor]) -> Batch:
+    def of(cls, tensors: Iterable[Tensor]) -> Batch:
+        """Return the batch with these `fields`."""
         x, t, target, weight, *rest = tensors
         n = len(Coefficients._fields)
         return cls(x, t, Coefficients(*rest[:n]), target, weight, Entry(*rest[n:]))
@@ -102,6 +105,7 @@ class Batches(Iterator[Batch]):
         if exponent is None and denoiser.network.prediction == "edm":
             exponent = EDM_EXPONENT
         self._levels = noise_level_draws(denoiser.path, density.bandwidth, exponent)
+        self._usually_posed = OneCall(self._posed, sizes=True)
         self._block: Iterator[Batch] = iter(())
         self._begin_block()
 
@@ -159,24 +163,35 @@ class Batches(Iterator[Batch]):
                 draw.truth = reference_mixture(density, draw.source, most, self._generator)
         return drawn
 
+    @torch.no_grad()
     def _made(self, draw: _Draw) -> list[Batch]:
-        """Make the batches of a draw: Ho et al. 2020, algorithm 1, lines 2 to 4."""
-        path, u, x0 = self._denoiser.path, draw.u, draw.x0
+        """Make the batches of a draw."""
+        inputs = draw.u, draw.source, draw.x0
+        if draw.truth is None:
+            made = self._usually_posed(*inputs)
+        else:
+            made = self._posed(*inputs, truth=draw.truth)
+        batches = Batch.of(made).split(self._size)
+        if self._on_cpu:
+            batches = [replace(batch, parts=batch.split(PART)) for batch in batches]
+        return batches
+
+    def _posed(
+        self, u: Tensor, source: Tensor, x0: Tensor | None, truth: GaussianMixture | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the fields of a batch: Ho et al. 2020, algorithm 1, lines 2 to 4."""
+        path, density = self._denoiser.path, self._density
         exact = self._training.target == "posterior"
         if x0 is None:
-            density = self._density
-            x0 = density.anchors[draw.source] + density.spread(draw.source, gaussian(u[:, 5:]))
+            x0 = density.anchors[source] + density.spread(source, gaussian(u[:, 5:]))
         spread = self._training.noise_spread if exact else 1.0
         t, weight = self._levels(u[:, 0])
         alpha, sigma = path.alpha(t), path.sigma(t)
         eps = gaussian(u[:, 2:4]) * (1 + (spread - 1) * u[:, 4:5])
         x = alpha[:, None] * x0 + sigma[:, None] * eps
-        target = (draw.truth or self._density).denoise(x, alpha, sigma) if exact else x0
+        target = (truth or density).denoise(x, alpha, sigma) if exact else x0
         made = posed(self._denoiser, x, t, target, weight, self._training.weighting)
-        batches = made.split(self._size)
-        if self._on_cpu:
-            batches = [replace(batch, parts=batch.split(PART)) for batch in batches]
-        return batches
+        return tuple(made.fields())
 
 
 @dataclass

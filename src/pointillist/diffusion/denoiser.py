@@ -8,6 +8,7 @@ The learnt one is a multilayer perceptron F within the coefficients of `precondi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,15 @@ def exact_denoiser(density: GaussianMixture, path: Path) -> Denoise:
     return denoise
 
 
+class AtLevel(NamedTuple):
+    """A denoiser at one time."""
+
+    answer: Callable[[Tensor], Tensor]
+    """E[x_0 | x_t] (B, 2) of x_t (B, 2)."""
+    with_trace: Callable[[Tensor], tuple[Tensor, Tensor]] | None
+    """The same, and the trace of its Jacobian by x_t (B,); None: autograd is the only way."""
+
+
 class Denoiser(nn.Module):
     """The network with its preconditioning: (x_t (B, 2), t () or (B,)) -> (B, 2)."""
 
@@ -61,12 +71,23 @@ class Denoiser(nn.Module):
         if t.ndim:
             blocks = zip(x.split(BLOCK), t.split(BLOCK), strict=True)
             return torch.cat(parallel(lambda of: self._posterior_mean(*of), blocks, x.device))
-        c = self._coefficients_at(t, x)
-        output = fast.at_level(self, t.to(x), c)
-        parts = parallel(
-            lambda rows: c.c_skip * rows + c.c_out * output(rows), x.split(BLOCK), x.device
-        )
-        return torch.cat(parts)
+        at = self.at(t.to(x))
+        return torch.cat(parallel(at.answer, x.split(BLOCK), x.device))
+
+    def at(self, t: Tensor) -> AtLevel:
+        """Return the denoiser at a time t () that all points share: for many points, sooner."""
+        c = self._coefficients_at(t, t)
+        output, traced = fast.at_level(self, t, c)
+
+        def answer(x: Tensor) -> Tensor:
+            return c.c_skip * x + c.c_out * output(x)
+
+        def with_trace(x: Tensor) -> tuple[Tensor, Tensor]:
+            assert traced is not None
+            value, trace = traced(x)
+            return c.c_skip * x + c.c_out * value, 2 * c.c_skip + c.c_out * trace
+
+        return AtLevel(answer, None if traced is None else with_trace)
 
     def _posterior_mean(self, x: Tensor, t: Tensor) -> Tensor:
         c = self._coefficients_at(t, x)

@@ -14,16 +14,15 @@ loses, and needs no derivative of D.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pointillist.diffusion.coarse import tractable
-from pointillist.diffusion.denoiser import DTYPE, Denoise
+from pointillist.diffusion.denoiser import DTYPE, AtLevel, Denoise, Denoiser
 from pointillist.diffusion.density import GaussianMixture
 from pointillist.diffusion.schedules import Level, Path, cleanest, level_at, noisiest
 from pointillist.runtime import parallel
@@ -342,9 +341,11 @@ def kl_ode(
         x, _ = exact.sample(n, generator, least.alpha, least.sigma)
         return (x / least.alpha).split(BLOCK)
 
+    levelled = _Levelled(denoise, levels)
+
     def log_ratio(y: Tensor, levels: Sequence[Level]) -> Tensor:
         log_p = truth.log_prob(y, 1.0, least.noise_ratio)
-        return log_p - ode_log_prob(denoise, y, levels, start, frame)
+        return log_p - _ode_log_prob(levelled, y, levels, start, frame)
 
     def log_ratios(tasks: Iterable[tuple[Tensor, Sequence[Level]]]) -> list[Tensor]:
         return parallel(lambda task: log_ratio(*task), tasks, exact.anchors.device)
@@ -381,8 +382,9 @@ def ode_log_probs(
     frame: Frame,
 ) -> Tensor:
     """Return `ode_log_prob` of any number of points y (n, 2), block by block side by side; nats, (n,)."""
+    levelled = _Levelled(denoise, levels)
     blocks = parallel(
-        lambda block: ode_log_prob(denoise, block, levels, start, frame), y.split(BLOCK), y.device
+        lambda block: _ode_log_prob(levelled, block, levels, start, frame), y.split(BLOCK), y.device
     )
     return torch.cat(blocks)
 
@@ -401,14 +403,54 @@ def ode_log_prob(
     predictor-corrector with steps of any length, Adams-Bashforth of order 3 and Adams-Moulton of
     order 4 (Hairer, Norsett & Wanner 1993, section III.5), which asks for D at the levels alone.
     """
+    return _ode_log_prob(_Levelled(denoise, levels), y, levels, start, frame)
+
+
+class _Levelled:
+    """A denoiser at some levels, with what depends on a level alone worked out once, where it can be."""
+
+    def __init__(self, denoise: Denoise, levels: Sequence[Level]) -> None:
+        self._denoise = denoise
+        self._at: dict[float | None, AtLevel] = {}
+        if isinstance(denoise, Denoiser) and denoise.output.weight.device.type == "cpu":
+            times = [level.time for level in levels]
+            self._at = {t: denoise.at(torch.tensor(t, dtype=DTYPE)) for t in times}
+
+    def __call__(self, x: Tensor, level: Level) -> Tensor:
+        """Return D (B, 2)."""
+        if level.time in self._at:
+            return self._at[level.time].answer(x.to(DTYPE)).to(x)
+        return self._denoise(x.to(DTYPE), torch.tensor(level.time, dtype=DTYPE)).to(x)
+
+    def with_trace(self, x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
+        """Return D (B, 2), and the trace of its Jacobian by x at each point, (B,)."""
+        at = self._at.get(level.time)
+        if at is not None and at.with_trace is not None:
+            value, trace = at.with_trace(x.to(DTYPE))
+            return value.to(x), trace.to(x)
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            value = self(x, level)
+            (first,) = torch.autograd.grad(value[:, 0].sum(), x, retain_graph=True)
+            (second,) = torch.autograd.grad(value[:, 1].sum(), x)
+        return value.detach(), first[:, 0] + second[:, 1]
+
+
+@torch.no_grad()
+def _ode_log_prob(
+    denoise: _Levelled,
+    y: Tensor,
+    levels: Sequence[Level],
+    start: tuple[Tensor, Tensor],
+    frame: Frame,
+) -> Tensor:
     centre, variance, _ = frame
     times = frame.time(torch.tensor([level.noise_ratio for level in levels]).double()).tolist()
     scales = [frame.scale(level) for level in levels]
     speeds = [frame.speed(level) for level in levels]
 
-    def denoised(z: Tensor, k: int) -> Tensor:
-        x = levels[k].alpha * (centre + scales[k] * z)
-        return denoise(x.to(DTYPE), torch.tensor(levels[k].time, dtype=DTYPE)).to(z)
+    def place(z: Tensor, k: int) -> Tensor:
+        return levels[k].alpha * (centre + scales[k] * z)
 
     def slope(z: Tensor, x0: Tensor, k: int) -> Tensor:
         return (variance / scales[k] ** 2 * z - (x0 - centre) / scales[k]) / speeds[k]
@@ -421,10 +463,10 @@ def ode_log_prob(
         past, step = times[max(0, k - 3) : k], times[max(0, k - 1) : k + 1]
         if k:
             ahead = z + _integral(slopes[-3:], past, step)
-            with torch.no_grad():
-                predicted = slope(ahead, denoised(ahead, k), k)
+            predicted = slope(ahead, denoise(place(ahead, k), levels[k]), k)
             z = z + _integral([*slopes[-3:], predicted], [*past, times[k]], step)
-        x0, trace = _with_trace(partial(denoised, k=k), z)
+        x0, trace = denoise.with_trace(place(z, k), levels[k])
+        trace = trace * levels[k].alpha * scales[k]
         slopes.append(slope(z, x0, k))
         divergences.append((2 * variance / scales[k] ** 2 - trace / scales[k]) / speeds[k])
         if k:
@@ -444,16 +486,6 @@ def _gaussian_log_prob(x: Tensor, gaussian: tuple[Tensor, Tensor]) -> Tensor:
     whitened = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False)
     volume = factor.diagonal().log().sum() + math.log(2 * math.pi)
     return -whitened.square().sum(0) / 2 - volume
-
-
-def _with_trace(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return function(z) (B, 2), row by row, and the trace of each row's Jacobian, (B,)."""
-    z = z.detach().requires_grad_()
-    with torch.enable_grad():
-        value = function(z)
-        (first,) = torch.autograd.grad(value[:, 0].sum(), z, retain_graph=True)
-        (second,) = torch.autograd.grad(value[:, 1].sum(), z)
-    return value.detach(), first[:, 0] + second[:, 1]
 
 
 def _integral(values: Sequence[Tensor], nodes: Sequence[float], step: Sequence[float]) -> Tensor:

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pointillist.diffusion.config import Training
 from pointillist.diffusion.denoiser import Denoiser
+from pointillist.diffusion.fast.calls import OneCall
 
 
 class Update(Protocol):
@@ -87,8 +88,8 @@ class FlatWeights:
         return self._buffers[part]
 
     @cached_property
-    def calls(self) -> dict[int, Any]:
-        """What `fast.gradient` keeps for them."""
+    def calls(self) -> dict[int, OneCall[Tensor]]:
+        """The loss of so many points as one call, which `fast.gradient` makes once."""
         return {}
 
     @cached_property

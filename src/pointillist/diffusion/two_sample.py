@@ -14,6 +14,7 @@ reach from the size of the shape to that of its finest detail: one alone is blin
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from pointillist.diffusion import trees
+from pointillist.diffusion.fast.calls import OneCall
 from pointillist.errors import PointillistError
 
 BANDWIDTHS = (0.25, 0.0625, 0.015625)
@@ -32,8 +34,8 @@ MOST_TRANSPORTED = 10_000
 _MOST_PAIRED = 4096
 # Few enough for a block's pairs to stay in caches.
 _BLOCK_ROWS = 32
-# Below any digit of a sum, and above the smallest numbers, which a processor is slow with.
-_LEAST_EXPONENT = -80.0
+# Powers of 2 below any digit of a sum, and above the smallest numbers, which a processor is slow with.
+_LEAST_EXPONENT = -115.0
 _SIMPLEX_STEPS = 10_000_000
 
 
@@ -52,8 +54,10 @@ def pair_sums(x: Tensor, y: Tensor) -> PairSums:
     Terms are in single precision: of as many the sum is good to eight digits.
     """
     x, y = x[:_MOST_PAIRED].float(), y[:_MOST_PAIRED].float()
-    blocks = [_block_sums(rows, y) for rows in x.split(_BLOCK_ROWS)]
-    return PairSums(sum(block[0] for block in blocks), sum(block[1] for block in blocks), len(x))
+    with torch.no_grad():
+        sums = [_block_sums(rows, y) for rows in x.split(_BLOCK_ROWS)]
+    distance, kernel = torch.stack(sums).sum(0).tolist()
+    return PairSums(distance, kernel, len(x))
 
 
 def self_sums(x: Tensor) -> PairSums:
@@ -62,25 +66,26 @@ def self_sums(x: Tensor) -> PairSums:
     The diagonal counts too: distance 0, kernel `len(BANDWIDTHS)`.
     """
     x = x[:_MOST_PAIRED].float()
-    distance = kernel = 0.0
-    for start in range(0, len(x), _BLOCK_ROWS):
-        rows, rest = x[start : start + _BLOCK_ROWS], x[start + _BLOCK_ROWS :]
-        within, beyond = _block_sums(rows, rows), _block_sums(rows, rest)
-        distance += within[0] + 2 * beyond[0]
-        kernel += within[1] + 2 * beyond[1]
+    sums = []
+    with torch.no_grad():
+        for start in range(0, len(x), _BLOCK_ROWS):
+            rows, rest = x[start : start + _BLOCK_ROWS], x[start + _BLOCK_ROWS :]
+            sums += [_block_sums(rows, rows), 2 * _block_sums(rows, rest)]
+    distance, kernel = torch.stack(sums).sum(0).tolist()
     return PairSums(distance, kernel, len(x))
 
 
-def _block_sums(x: Tensor, y: Tensor) -> tuple[float, float]:
-    across, up = y.T.contiguous()
-    horizontal, vertical = x[:, :1] - across, x[:, 1:] - up
+@OneCall
+def _block_sums(x: Tensor, y: Tensor) -> Tensor:
+    """Return the sums of distance and kernel over all pairs, (2,), float64."""
+    across = y.mT.contiguous()
+    horizontal, vertical = x[:, :1] - across[0], x[:, 1:] - across[1]
     squared = (horizontal * horizontal).addcmul_(vertical, vertical)
-    distance = torch.sqrt(squared, out=vertical).sum().item()
-    kernel = 0.0
+    sums = [torch.sqrt(squared, out=vertical).sum(), torch.zeros(())]
     for bandwidth in BANDWIDTHS:
-        exponents = torch.mul(squared, -0.5 / bandwidth**2, out=vertical)
-        kernel += exponents.clamp_(min=_LEAST_EXPONENT).exp_().sum().item()
-    return distance, kernel
+        bits = torch.mul(squared, -0.5 / math.log(2) / bandwidth**2, out=vertical)
+        sums[1] = sums[1] + bits.clamp_(min=_LEAST_EXPONENT).exp2_().sum()
+    return torch.stack(sums).double()
 
 
 def energy_distance(xx: PairSums, yy: PairSums, xy: PairSums) -> float:

@@ -9,7 +9,10 @@ here                             as it is written
 `fast.features.cos_and_sin`      cos and sin of x @ frequencies.T
 `fast.features.faded_features`   `embeddings.IntegratedFourierFeatures`
 `fast.network.predict`           `denoiser.Denoiser.predict_as_written`
+`fast.network.at_level`          the same, and its Jacobian's trace by autograd
 `fast.gradient`                  autograd of `objectives.loss`
 `fast.posterior.posterior`       `density.posterior_as_written`
 ================================ ==========================================================
+
+`fast.calls` makes one call of many operations, for the threads' sake.
 """

@@ -6,25 +6,21 @@ have nothing to learn. With stacked weights, of many networks side by side, ever
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pointillist.diffusion.embeddings import IntegratedFourierFeatures
+from pointillist.diffusion.fast.calls import OneCall
 from pointillist.diffusion.fast.features import faded
-from pointillist.diffusion.fast.network import activate
+from pointillist.diffusion.fast.network import activate, backwards
 
 if TYPE_CHECKING:
     from pointillist.diffusion.batches import Batch
     from pointillist.diffusion.denoiser import Denoiser
     from pointillist.diffusion.optimizers import FlatWeights
     from pointillist.diffusion.preconditioning import Coefficients
-
-_MAKING = threading.Lock()
 
 
 class Entry(NamedTuple):
@@ -63,26 +59,7 @@ def loss_and_gradient(
     def loss(*inputs: Tensor) -> Tensor:
         return _loss(denoiser, weights.parameters, points, *inputs)
 
-    if flat.device.type == "cpu" and weights.members is None:
-        return _in_one_call(loss, inputs, weights.calls, points)(*inputs), flat
-    return loss(*inputs), flat
-
-
-def _in_one_call(
-    loss: Callable[..., Tensor], inputs: tuple[Tensor, ...], known: dict[int, Any], points: int
-) -> Callable[..., Tensor]:
-    """Return `loss` as a graph, which runs its operations without Python's lock in between.
-
-    Threads that take it operation by operation wait for each other most of the time. It is made once
-    for a number of points, and kept in `known`.
-    """
-    with _MAKING:
-        if points not in known:
-            with warnings.catch_warnings():
-                # What is advised in its place needs a compiler.
-                warnings.filterwarnings("ignore", ".*is deprecated", DeprecationWarning)
-                known[points] = torch.jit.trace(loss, inputs, check_trace=False)
-    return known[points]
+    return weights.calls.setdefault(points, OneCall(loss))(*inputs), flat
 
 
 def _loss(denoiser: Denoiser, parameters: list[Tensor], points: int, *inputs: Tensor) -> Tensor:
@@ -114,11 +91,11 @@ def _loss(denoiser: Denoiser, parameters: list[Tensor], points: int, *inputs: Te
     slopes.add(last, slope, h)
     slope = slope @ of[last.weight]
     for layer, before, z in reversed(passed):
-        inner = _backwards(slope, z, network.activation)
+        inner = backwards(slope, z, network.activation)
         slopes.add(layer, inner, before)
         slope = slope if network.residual else torch.zeros_like(slope)
         _add_product(slope, inner, of[layer.weight])
-    inner = _backwards(slope, first, network.activation)
+    inner = backwards(slope, first, network.activation)
     into = slopes.of[denoiser.input.weight]
     _product(inner.mT, place, into[..., :columns])
     _product(inner.mT, time, into[..., columns:])
@@ -158,12 +135,3 @@ def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
         to.addmm_(a, b)
     else:
         to.baddbmm_(a, b)
-
-
-def _backwards(slope: Tensor, z: Tensor, activation: str) -> Tensor:
-    """Return the slope by z (B, width) of what has `slope` by the activation of z."""
-    if activation == "silu":
-        return torch.ops.aten.silu_backward(slope, z)
-    if activation == "gelu":
-        return torch.ops.aten.gelu_backward(slope, z)
-    return torch.ops.aten.threshold_backward(slope, z, 0)

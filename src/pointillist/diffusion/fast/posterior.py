@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from pointillist.diffusion.fast.calls import OneCall
 from pointillist.runtime import parallel
 
 # Pairs (query, anchor) taken at once. On a CPU they should stay in the core's own cache: larger
@@ -61,6 +62,7 @@ def _of_blocks(
     return masses.logsumexp(-1), (masses.softmax(-1)[..., None] * means).sum(-2)
 
 
+@OneCall
 def _of_block(
     x: Tensor, alpha: Tensor, tau2: Tensor, anchors: Tensor, log_weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
