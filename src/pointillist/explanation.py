@@ -10,7 +10,7 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import DatasetError
 
 from pointillist import command_line, stages
-from pointillist.datasets import VersionedFile
+from pointillist.datasets import TrainingStatesDataset, VersionedFile
 from pointillist.errors import PointillistError, causes, first_line
 from pointillist.models import Stored
 from pointillist.parameters import Parameters
@@ -44,9 +44,13 @@ class Explanation:
             for other in needed
             if isinstance(made := catalog.get(other), VersionedFile) and not made.exists()
         ]
-        raise PointillistError(
-            f"There is no {about} yet. Make it first: {self._command(name, *missing)}"
-        )
+        command = self._command(name, *missing)
+        resumable = ""
+        if "denoiser" in (name, *missing) and _was_interrupted(catalog):
+            resumable = (
+                f"\nA training of it was interrupted. To go on with that: {command},resume=true"
+            )
+        raise PointillistError(f"There is no {about} yet. Make it first: {command}{resumable}")
 
     def require_shape(self, name: str, data: Stored) -> None:
         """Raise PointillistError if a dataset of this run's shape was made for another."""
@@ -95,6 +99,13 @@ class Explanation:
         """Return the command that makes datasets."""
         made_by = ",".join(stages.needed(names, pipelines))
         return f"kedro run --pipelines {made_by} --params {command_line.source(self._parameters)}"
+
+
+def _was_interrupted(catalog: CatalogProtocol) -> bool:
+    states = catalog.get("training_states")
+    if not isinstance(states, TrainingStatesDataset):
+        return False
+    return any(True for _ in states.load().interrupted())
 
 
 def near(path: Path, project: Path) -> str:

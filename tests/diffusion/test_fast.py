@@ -50,6 +50,25 @@ def test_a_network_answers_and_learns_as_it_is_written(
             assert torch.equal(denoiser.predict(x, t), found)
 
 
+@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_the_trace_of_the_jacobian_is_that_of_autograd(activation, residual, tied, share):
+    network = Network(activation=activation, residual=residual, tied=tied, bandwidth=0.02)
+    path = make_path(Schedule())
+    denoiser = initialize(network, path, 0).double()
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).double()
+    t = path.quantile(torch.tensor(share)).double()
+    with torch.no_grad():
+        value, trace = denoiser.at(t).with_trace(x)
+    jacobian = torch.autograd.functional.jacobian(lambda y: denoiser(y, t), x)
+    expected = torch.einsum("iaia->i", jacobian)
+    torch.testing.assert_close(value, denoiser(x, t))
+    torch.testing.assert_close(trace, expected)
+    torch.testing.assert_close(denoiser.at(t).answer(x), denoiser(x, t))
+
+
 @pytest.mark.parametrize(("deviation", "kept"), [(0.0, 64), (0.1, 64), (0.4, 31), (1.0, 12)])
 def test_frequencies_that_have_faded_are_left_out_and_nothing_with_them(deviation, kept):
     embed = Denoiser(Network(input_features=64), make_path(Schedule())).embed_input

@@ -99,6 +99,8 @@ def test_training_that_is_killed_again_and_again_ends_the_same(project):
 def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_allowed(project):
     assert stop(project, start(project), signal.SIGKILL, after=100) == -9
     kept = states(project)
+    with pytest.raises(PointillistError, match=r"interrupted.*train.*resume=true"):
+        run(project, "sample")
     for changed, said in (
         ({"learning_rate": 0.01}, "training.learning_rate: 0.0075 there, 0.01 now"),
         ({"steps": 300}, r"training.steps: 400 there, 300 now \(only more are allowed\)"),

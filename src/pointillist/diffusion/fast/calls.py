@@ -42,16 +42,20 @@ class OneCall(Generic[R]):
     def __call__(self, *inputs: Tensor | None) -> R:
         """Return what the function makes of the inputs."""
         there = [x for x in inputs if x is not None]
-        if _one_by_one.get() or torch.is_grad_enabled() or any(x.device.type != "cpu" for x in there):
+        if (
+            _one_by_one.get()
+            or torch.is_grad_enabled()
+            or any(x.device.type != "cpu" for x in there)
+        ):
             return self._function(*inputs)
         kinds = tuple(map(self._kind, inputs))
-        graph = self._graphs.get(kinds)
-        if graph is None:
+        if kinds not in self._graphs:
             with _MAKING:
-                graph = self._graphs.setdefault(kinds, self._graph(inputs))
+                if kinds not in self._graphs:
+                    self._graphs[kinds] = self._graph(inputs)
         # It would take products with a bias apart, which changes their last digit.
         with optimized_execution(False):
-            return graph(*there)
+            return self._graphs[kinds](*there)
 
     def _kind(self, x: Tensor | None) -> tuple[Any, ...] | None:
         return None if x is None else (x.dtype, x.shape if self._sizes else x.ndim)
