@@ -68,6 +68,12 @@ def test_every_parameter_is_described(name):
         ({"training": {"stepz": 9}}, "Did you mean 'training.steps'?"),
         ({"steps": 9}, "Did you mean 'training.steps'?"),
         (
+            {"training": {"warmup": 0.1}},
+            "'training.warmup' is gone: it is training.warmup_steps now",
+        ),
+        ({"training": {"ema": 0.9}}, "training.averaging"),
+        ({"training": {"draws": "lattice"}}, "lattice is gone; independent is"),
+        (
             {"training": {"steps": -5}},
             "'training.steps': input should be greater than or equal to 1",
         ),

@@ -17,6 +17,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names in order as one says them: ``a, b and c``."""
+    *others, last = sorted(names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield `error`, what caused it, and so on: Kedro wraps what nodes and datasets raise.
 

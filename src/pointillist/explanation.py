@@ -48,7 +48,8 @@ class Explanation:
         resumable = ""
         if "denoiser" in (name, *missing) and _was_interrupted(catalog):
             resumable = (
-                f"\nA training of it was interrupted. To go on with that: {command},resume=true"
+                "\nA training of it was interrupted. To go on with it: the command that began that "
+                "training, with resume=true"
             )
         raise PointillistError(f"There is no {about} yet. Make it first: {command}{resumable}")
 

@@ -19,7 +19,7 @@ from kedro.pipeline.node import Node
 from pointillist import command_line, diffusion, records, runtime, shapes, stages, summary, tracking
 from pointillist.configuration import read_parameters
 from pointillist.datasets import TrainingStatesDataset, VersionedFile, atomic
-from pointillist.errors import PointillistError, first_line
+from pointillist.errors import PointillistError, first_line, listed
 from pointillist.explanation import Explanation
 from pointillist.groups import flatten
 from pointillist.models import Stored
@@ -130,9 +130,8 @@ class ProjectHooks:
         if self._pinned and not self._pinned.keys() & pipeline.inputs():
             logger.warning("run has no effect here: nothing of an earlier run is loaded.")
         for name, takers in stages.without_effect(self._given, pipeline, pipelines).items():
-            logger.warning(
-                "%s has no effect here: only %s takes it.", name, " and ".join(sorted(takers))
-            )
+            verb = "takes" if len(takers) == 1 else "take"
+            logger.warning("%s has no effect here: only %s %s it.", name, listed(takers), verb)
         for node in pipeline.nodes:
             if not node.namespace:
                 logger.warning("The node %s belongs to no stage: give it a namespace.", node.name)

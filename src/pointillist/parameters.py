@@ -138,7 +138,8 @@ class Parameters(Group):
     resume: bool = Field(
         False,
         description="Whether training goes on where the newest interrupted one of this shape with these "
-        "parameters stopped (more steps are allowed); from the beginning if there is none.",
+        "parameters stopped; from the beginning if there is none. More steps and another training.until "
+        "are allowed.",
     )
     tracking: bool = Field(True, description="Whether runs are recorded in MLflow.")
     source: Source = Source()
@@ -196,6 +197,10 @@ def _place(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
 def _explain(error: ErrorDetails) -> str:
     *groups, name = (str(part) for part in error["loc"]) if error["loc"] else ("parameters",)
     full_name = ".".join([*groups, name])
+    if full_name in _GONE and error["type"] == "extra_forbidden":
+        return f"Parameter {full_name!r} is gone: {_GONE[full_name]}"
+    if (gone := _GONE_VALUES.get((full_name, str(error["input"])))) is not None:
+        return f"Parameter {full_name!r}: {error['input']} is gone; {gone}"
     if error["type"] == "extra_forbidden":
         return f"Parameter {full_name!r} is unknown.{_suggest(groups, name)}"
     if error["type"] == "string_pattern_mismatch":
@@ -213,6 +218,20 @@ def _explain(error: ErrorDetails) -> str:
     what = f"\n{_description(error['loc'])}" if error["type"] in _BOUNDS else ""
     return f"Parameter {full_name!r}: {reason}{value}.{what}"
 
+
+_GONE = {
+    "training.ema": "it is training.averaging now: the power of a step in the average, null for the last "
+    "weights. Leave it out.",
+    "training.warmup": "it is training.warmup_steps now: steps, not a share of them. Leave it out.",
+    "training.decay": "it is training.decay_steps now: steps after which the learning rate is half of "
+    "its peak, null where it stays. Leave it out.",
+}
+"""Parameters of earlier releases by what has taken their place."""
+
+_GONE_VALUES = {
+    ("training.draws", value): "independent is what it was measured to be no better than."
+    for value in ("lattice", "stratified")
+}
 
 _BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Named by `command_line.source`, or of one run alone.
 _NAMED = {"shape", "shape_file", "text", "run", "runs", "resume"}
+# Of every stage, though no node takes them.
+_OF_ANY = ("threads", "tracking")
 
 
 def show(
@@ -72,7 +74,7 @@ def next_step(
     if stage is None:
         other = "cat" if parameters.shape != "cat" else "panda"
         return f"another shape: kedro run --params shape={other}"
-    taken = set(stages.parameters(pipelines[stage])) - _NAMED
+    taken = {*stages.parameters(pipelines[stage]), *_OF_ANY} - _NAMED
     again = {name: value for name, value in given.items() if name.partition(".")[0] in taken}
     chosen = f" --env {env}" if env else ""
     named = source(parameters, run=version, **again)
@@ -84,16 +86,19 @@ def truth(parameters: Parameters, shape_points: pd.DataFrame) -> str:
     parts = split(shape_points)
     n, others = len(parts.points), len(split(shape_points, held_out=True).points)
     held_out = f"; {others:,} held out" if others else ""
+    drawn = f" drawn from {parameters.shape}," if parameters.source.sampled else ""
     if "xx" not in shape_points:
-        return f"{n:,} dots of width {parameters.data.dot:g}{held_out}"
+        return f"{n:,} dots{drawn} of width {parameters.data.dot:g}{held_out}"
     if choice := shape_points.attrs.get("leave_one_out"):
-        return f"{n:,} points, width {choice['bandwidth']:.2g} chosen by leave-one-out{held_out}"
+        width = f"width {choice['bandwidth']:.2g} chosen by leave-one-out"
+        return f"{n:,} points{drawn or ','} {width}{held_out}"
     deviation = float(shape_points[["xx", "yy"]].to_numpy().min()) ** 0.5
     of = f"{n:,} Gaussian{'s' * (n != 1)}"
     noise = formulas.noise(parameters.shape, parameters.source)
     if noise and deviation <= 1.001 * noise:
         return f"{parameters.shape}, noise {noise:g} (exact: {of})"
-    return f"{parameters.shape}, {of} as wide as they are apart: deviation {deviation:.2g}"
+    finer = f": a noise of {noise:g} is finer than they show" if noise else ""
+    return f"{parameters.shape}, {of} of deviation {deviation:.2g}{finer}"
 
 
 def training(parameters: Parameters, training_history: pd.DataFrame) -> str:

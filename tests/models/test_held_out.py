@@ -36,32 +36,32 @@ def test_rows_are_either_learnt_or_held_out():
 
 
 @pytest.mark.parametrize(
-    ("share", "n", "what"),
+    ("share", "n", "what", "cure"),
     [
-        (0.9, 10, "holds out all but 1. Lower it, or add points."),
-        (0.04, 10, "holds out nothing. Raise it, or add points."),
+        (0.9, 20, "18 of the 20 different points of here; at least 3 must be left", "Lower"),
+        (0.9, 3, "3 of the 3 different points of here; a mean over fewer than 10", "Raise"),
+        (0.04, 10, "0 of the 10 different points of here; a mean over fewer than 10", "Raise"),
+        (0.09, 100, "9 of the 100 different points of here; a mean over fewer than 10", "Raise"),
     ],
 )
-def test_too_few_points_are_refused(share, n, what):
+def test_too_few_points_are_refused(share, n, what, cure):
     with pytest.raises(PointillistError) as error:
         hold_out(table(n), share, seed=0, source="here")
-    assert str(error.value) == f"data.held_out={share:g} of the {n} points of here {what}"
+    said = f"data.held_out={share:g} holds out {what}"
+    assert str(error.value).startswith(said)
+    assert str(error.value).endswith(f"{cure} it, or add points.")
 
 
-def test_three_places_at_least_are_left():
-    """Points that repeat are many, but say no more than one."""
-    repeated = pd.DataFrame({"x": [0.0] * 9 + [1.0] * 9 + [2.0], "y": 0.0})
-    seeds = range(20)
-    refused = 0
-    for seed in seeds:
-        try:
-            left = split(hold_out(repeated, 0.2, seed, "here")).points
-        except PointillistError as error:
-            refused += 1
-            assert "all but 15. Lower it" in str(error)
-        else:
-            assert len(np.unique(left, axis=0)) == 3
-    assert 0 < refused < len(seeds)
+def test_rows_at_one_place_are_all_learnt_or_all_held_out():
+    """A model must not have seen what it is asked about."""
+    places = np.random.default_rng(0).normal(size=(60, 2)).repeat([1, 2, 3] * 20, axis=0)
+    shuffled = np.random.default_rng(1).permutation(places)
+    for seed in range(20):
+        marked = hold_out(pd.DataFrame(shuffled, columns=["x", "y"]), 0.3, seed, "here")
+        parts = [split(marked, held_out=which).points for which in (False, True)]
+        kept, out = ({tuple(point) for point in part} for part in parts)
+        assert not kept & out
+        assert 36 <= len(parts[1]) <= 38
 
 
 class Exact(nn.Module):
@@ -144,15 +144,19 @@ REFUSED = {
         "data.bandwidth=auto",
         ["data.bandwidth=auto: the likelihood", "small end", "data.bandwidth=0.01"],
     ),
-    "two places left": (
+    "too few held out": (
         [[0.0, 0.0], [1.0, 0.0], [2.0, 1.0]],
         "data.bandwidth=auto,data.held_out=0.4",
-        ["data.held_out=0.4 of the 3 points", "all but 2", "Lower it, or add points."],
+        ["data.held_out=0.4 holds out 1 of the 3", "Raise it, or add points."],
     ),
-    "none held out": (
-        np.random.default_rng(0).normal(size=(10, 2)),
-        "data.held_out=0.01",
-        ["data.held_out=0.01 of the 10 points", "nothing", "Raise it, or add points."],
+    "too few left": (
+        np.random.default_rng(0).normal(size=(20, 2)),
+        "data.held_out=0.9",
+        [
+            "data.held_out=0.9 holds out 18 of the 20",
+            "at least 3 must be left",
+            "Lower it, or add points.",
+        ],
     ),
     "one place": (
         np.full((50, 2), 0.3),

@@ -96,7 +96,9 @@ def test_training_that_is_killed_again_and_again_ends_the_same(project):
     assert [r.info.status for r in runs] == ["FINISHED", *["KILLED"] * 3, "FINISHED"]
 
 
-def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_allowed(project):
+def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_allowed(
+    project, caplog
+):
     assert stop(project, start(project), signal.SIGKILL, after=100) == -9
     kept = states(project)
     with pytest.raises(PointillistError, match=r"interrupted.*train.*resume=true"):
@@ -110,7 +112,10 @@ def test_changed_parameters_are_refused_with_the_difference_and_more_steps_are_a
     with pytest.raises(PointillistError, match="seed: 0 there, 1 now"):
         run(project, "train", threads=1, training=LONG, resume=True, seed=1)
     assert states(project) == kept
-    resume(project, steps=420, report_every=30)
+    caplog.clear()
+    resume(project, steps=420, until=None, report_every=30)
+    assert "training.steps was 400 there, and is 420 now" in caplog.text
+    assert "training.until was 0.01 there, and is null now" in caplog.text
     assert not states(project)
 
 

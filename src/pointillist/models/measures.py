@@ -115,7 +115,8 @@ def _held_out(
 
     def mean_error(values: torch.Tensor) -> tuple[float, float]:
         centre = shares @ values
-        return centre.item(), ((shares**2) @ (values - centre) ** 2).sqrt().item()
+        spread = (shares**2) @ (values - centre) ** 2 / (1 - (shares**2).sum())
+        return centre.item(), spread.sqrt().item()
 
     nll, error = mean_error(volume - learnt)
     floor, _ = mean_error(volume - truth)

@@ -82,9 +82,10 @@ def unpack(file: Tensors) -> tuple[State, Record]:
         ) from None
 
 
-def planned(file: Tensors) -> int:
-    """Return how many steps the training of a state was to have."""
-    return int(file.metadata["settings"]["training"]["steps"])
+def ends(file: Tensors) -> tuple[int, float | None]:
+    """Return at how many steps, and at which bound, the training of a state was to end."""
+    training = file.metadata["settings"]["training"]
+    return int(training["steps"]), training.get("until")
 
 
 def differences(file: Tensors, settings: Mapping[str, Any]) -> list[str]:

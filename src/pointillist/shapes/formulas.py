@@ -1,9 +1,9 @@
 """The classics of the field, each a density by its formula.
 
 A curve or an area under Gaussian noise is a mixture whose Gaussians stand evenly along it, each as wide
-as the noise. At a distance of 3/2 of their deviation h from each other nothing of the single ones is left
-to see: the ripple of such a row is 2 exp(-2 (pi h / distance)^2) = 0.03 % of its density (Poisson's
-summation formula). So a wide curve takes a hundred Gaussians, and a mode is one.
+as the noise. At a distance of at most 3/2 of their deviation h from each other nothing of the single ones
+is left to see: the ripple of such a row is 2 exp(-2 (pi h / distance)^2) = 0.03 % of its density
+(Poisson's summation formula). So a wide curve takes a hundred Gaussians, and a mode is one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST = 2_000
 
 _KNOBS = ("noise", "count", "turns")
 _SPACING = 1.5
-"""Distance between neighbours, in their deviations."""
+"""Greatest distance between neighbours, in their deviations."""
 _THINNEST = 0.01
 """Least deviation of a Gaussian, in the shape's own: that of a dot by default."""
 

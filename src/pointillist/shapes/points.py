@@ -16,6 +16,8 @@ FEWEST, MOST = 3, 10_000_000
 GREATEST = 1e100
 # A smaller share of the weight is 0 in single precision, or soon will be.
 _LEAST_SHARE = 1e-30
+# A mean over fewer says little.
+_FEWEST_HELD_OUT = 10
 # Draws that show a density.
 _SHOWN = 4_000
 HELD_OUT = "held_out"
@@ -148,24 +150,34 @@ def flatness(table: pd.DataFrame) -> str | None:
 def hold_out(table: pd.DataFrame, share: float, seed: int, source: str) -> pd.DataFrame:
     """Mark a share of the rows, chosen by the seed, in a column of its own.
 
+    Rows at the same place stay together, or the model would have seen what it is asked about; so where
+    many repeat, the share is a little more than was asked for.
+
     Raises
     ------
     PointillistError
-        If none is held out, or fewer than three different ones are left.
+        If fewer than ten places are held out, a mean over which would say little, or fewer than three
+        are left.
     """
     import numpy as np
 
-    n = round(share * len(table))
-    marked = np.zeros(len(table), dtype=bool)
-    marked[np.random.default_rng(seed).permutation(len(table))[:n]] = True
-    left = table.loc[~marked, ["x", "y"]].to_numpy()
-    if n == 0 or _distinct(left) < FEWEST:
-        what, cure = ("nothing", "Raise") if n == 0 else (f"all but {len(left)}", "Lower")
-        raise PointillistError(
-            f"data.held_out={share:g} of the {len(table):,} points of {source} holds out {what}. "
-            f"{cure} it, or add points."
+    place = table.groupby(["x", "y"], sort=False).ngroup().to_numpy()
+    order = np.random.default_rng(seed).permutation(place.max() + 1)
+    rows = np.bincount(place)[order]
+    chosen = np.zeros(len(order), dtype=bool)
+    chosen[order[rows.cumsum() - rows < round(share * len(table))]] = True
+    n, left = int(chosen.sum()), int((~chosen).sum())
+    if n < _FEWEST_HELD_OUT or left < FEWEST:
+        needed, cure = (
+            (f"a mean over fewer than {_FEWEST_HELD_OUT} says little", "Raise")
+            if n < _FEWEST_HELD_OUT
+            else (f"at least {FEWEST} must be left", "Lower")
         )
-    return table.assign(**{HELD_OUT: marked})
+        raise PointillistError(
+            f"data.held_out={share:g} holds out {n:,} of the {len(order):,} different points of "
+            f"{source}; {needed}. {cure} it, or add points."
+        )
+    return table.assign(**{HELD_OUT: chosen[place]})
 
 
 class Components(NamedTuple):
@@ -231,4 +243,5 @@ def split(table: pd.DataFrame, held_out: bool = False) -> Components:
         covariances = np.empty((len(table), 2, 2))
         for name, (i, j) in _ENTRIES.items():
             covariances[:, i, j] = covariances[:, j, i] = table[name]
-    return Components(table[["x", "y"]].to_numpy(dtype="float64"), weights, covariances)
+    points = table[["x", "y"]].to_numpy(dtype="float64", copy=True)
+    return Components(points, weights, covariances)

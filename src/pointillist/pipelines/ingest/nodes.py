@@ -41,7 +41,13 @@ def collect_points(
                 "of its draws: source.sampled=N"
             )
         points = hold_out(points, data.held_out, seed, "the shape")
-    if data.bandwidth == "auto" and "xx" not in points:
+    if "xx" in points:
+        if data.bandwidth != Data().bandwidth:
+            logger.warning(
+                "data.bandwidth has no effect on a formula, which is as wide as source.noise; it has on "
+                "points that are drawn from it: source.sampled=N."
+            )
+    elif data.bandwidth == "auto":
         points = _widened(points, data, seed)
     points.attrs["origin"] = {
         "shape_file": shape_file,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pointillist import diffusion, models
+from pointillist import diffusion, groups, models
 from pointillist.datasets import TrainingStates
 from pointillist.diffusion.config import Training
 from pointillist.errors import PointillistError
@@ -50,10 +50,11 @@ class Checkpoints:
             self.record.resumed_from.append(version)
             step = int(state["step"])
             logger.info("Resuming the training %s of %s after step %s.", version, self._shape, step)
-            if (before := models.state.planned(file)) != self._training.steps:
-                logger.warning(
-                    "It was to have %d steps, and now has %d.", before, self._training.steps
-                )
+            steps, until = models.state.ends(file)
+            for name, before in (("steps", steps), ("until", until)):
+                if before != (now := getattr(self._training, name)):
+                    was, is_now = groups.written(before), groups.written(now)
+                    logger.warning("training.%s was %s there, and is %s now.", name, was, is_now)
             tell("resumed_from", version)
             return state
         # An interrupted training that was given up for a later one is ignored.
