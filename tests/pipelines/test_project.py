@@ -363,9 +363,9 @@ def test_the_next_step_repeats_what_it_needs(project):
     given = f"shape=heart,{QUICK_TEXT},tracking=false"
     result = kedro_here(project, "run", "--env", "ddim", "--pipelines", "train", "--params", given)
     assert result.exit_code == 0, result.stderr
-    sampling = "sampling.steps=6,sampling.n_samples=500"
+    again = "kedro run --env ddim --pipelines sample --params shape=heart"
     assert (
-        f"kedro run --env ddim --pipelines sample --params shape=heart,{sampling}" in result.stdout
+        f"{again},threads=1,sampling.steps=6,sampling.n_samples=500,tracking=false" in result.stdout
     )
     missing = kedro_here(project, "run", "--pipelines", "evaluate", "--params", "shape=cat")
     assert "kedro run --pipelines train,sample --params shape=cat" in missing.stderr
